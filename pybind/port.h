@@ -1,0 +1,69 @@
+/* A worker's attachment to the channel. Plain C, no Python: the stress test
+ * runs it by itself under AddressSanitizer and UndefinedBehaviorSanitizer. */
+#ifndef COVET_PORT_H
+#define COVET_PORT_H
+
+#include "channel.h"
+
+typedef struct {
+    uint8_t *base;         /* where this process mapped the channel */
+    uint64_t total_bytes;
+    covet_header *header;
+    covet_worker *self;
+    uint32_t worker;
+    uint32_t loops;
+    int doorbell;                           /* eventfd that wakes this worker */
+    int loop_doorbells[COVET_MAX_LOOPS];    /* eventfds that wake the loops */
+    uint64_t outbox_tail[COVET_MAX_LOOPS];  /* pushed, maybe not yet published */
+    uint64_t published[COVET_MAX_LOOPS];
+} covet_port;
+
+/* Maps the channel and takes the place of worker number `worker`. Returns 0,
+ * or -errno (EPROTO: another version or a layout that does not fit). */
+int covet_port_attach(covet_port *port, int memfd, uint32_t worker, int doorbell,
+                      const int *loop_doorbells, uint32_t loops);
+void covet_port_detach(covet_port *port);
+
+/* Pops up to `max` ids of requests not yet begun and begins them (writes
+ * slot->worker). Returns how many. */
+uint32_t covet_port_take(covet_port *port, covet_id *ids, uint32_t max);
+/* Pops up to `max` ids of exchanges with news; clears worker_noticed first. */
+uint32_t covet_port_notices(covet_port *port, covet_id *ids, uint32_t max);
+/* Announces sleep and looks again: 1 = may sleep (the doorbell will ring),
+ * 0 = there is something to take; the announcement is withdrawn. */
+int covet_port_sleep(covet_port *port);
+/* Withdraws the announcement and empties the doorbell. */
+void covet_port_wake(covet_port *port);
+/* Rings this worker's own doorbell: come back at the event loop's next turn. */
+void covet_port_again(covet_port *port);
+
+/* The slot of an id that this worker has begun, or NULL if it is stale. */
+covet_slot *covet_port_slot(const covet_port *port, covet_id id);
+/* Where the request data (head, fields, params, inline body) starts. */
+const uint8_t *covet_port_request(const covet_port *port, const covet_slot *slot);
+/* Room for `need` bytes of packed fields and body: inside the slot, or in a
+ * new block (slot->response_block is set). NULL: no block is that large or free. */
+uint8_t *covet_port_response(covet_port *port, covet_slot *slot, covet_id id, uint32_t need);
+
+/* A free block of at least `need` bytes for exchange `owner`; 0 if none. */
+covet_block covet_port_alloc(covet_port *port, uint32_t need, covet_id owner);
+/* Gives a block back. 0, or -1 if `owner` does not hold it (nothing is done). */
+int covet_port_free(covet_port *port, covet_block block, covet_id owner);
+uint8_t *covet_port_bytes(const covet_port *port, covet_block block);
+uint32_t covet_port_block_size(const covet_port *port, covet_block block);
+
+/* Request body: the oldest piece in slot->in, or NULL; drop frees it and tells
+ * the loop that there is room again. */
+const covet_piece *covet_port_peek_body(const covet_port *port, const covet_slot *slot);
+void covet_port_drop_body(covet_port *port, covet_slot *slot, covet_id id);
+/* Response body: 1 = queued, 0 = the ring is full (wait for a notice). */
+int covet_port_push_body(covet_port *port, covet_slot *slot, covet_id id, covet_block block, uint32_t len);
+
+/* Sets worker_flags and queues the id for its loop unless it is there already.
+ * After COVET_W_DONE the slot must not be touched. */
+void covet_port_tell(covet_port *port, covet_slot *slot, covet_id id, uint32_t flags);
+/* Publishes all that was queued since the last call with one store for each
+ * loop, and rings the doorbells of the loops that sleep. */
+void covet_port_publish(covet_port *port);
+
+#endif
