@@ -1,0 +1,144 @@
+"""What the native module gives to the Python side of a worker.
+
+`core.py` binds the C types of `covet._worker`; this stub is their contract.
+"""
+
+from collections.abc import Callable, Coroutine, Sequence
+from types import CoroutineType
+from typing import Any, Final
+
+class _Bad: ...
+
+BAD: Final[_Bad]
+"""A fast conversion met text that is not in canonical form: take the full path
+(validation with error messages), which may still accept it."""
+
+class BodyBroken(Exception):
+    """The request body ended early, was malformed, or the client has gone."""
+
+class BodyTooLarge(Exception):
+    """The request body passed the server's limit while it was being read."""
+
+class Exchange:
+    """One request and its response, as seen by a worker.
+
+    Every field is read from shared memory when it is asked for. When the
+    exchange is done and somebody still holds the object, the request head is
+    copied first, so reading stays safe; writing then raises RuntimeError.
+    """
+
+    route: int
+    """The number of the matched route; 0 if none matched."""
+    verdict: int
+    """0, or the status that the router found for an unmatched request (404, 405)."""
+    method: str
+    scheme: str
+    http_version: str
+    target: bytes
+    """The request target as received."""
+    raw_path: bytes
+    """The path, still percent-encoded."""
+    path: str
+    """The path, percent-decoded as UTF-8 (invalid octets become U+FFFD)."""
+    query_string: bytes
+    host: str
+    client: tuple[str, int] | None
+    server: tuple[str, int] | None
+    content_length: int
+    """Content-Length in bytes; -1 if it is not known."""
+    num_params: int
+    cancelled: bool
+    """The client has gone, or the request's time is over."""
+    started: bool
+    """A response head has been written."""
+    done: bool
+    """The response is complete; nothing more can be written."""
+    state: Any
+    """A place for the Request object that belongs to this exchange; None at first."""
+
+    # Parameters. `index` counts the path's parameters from 0. The query
+    # functions take the last value of `name`, `default` if there is none, and
+    # decode as application/x-www-form-urlencoded ('+' is a space).
+    def path_str(self, index: int, /) -> str: ...
+    def path_int(self, index: int, /) -> int | _Bad: ...
+    def path_float(self, index: int, /) -> float | _Bad: ...
+    def query_str(self, name: str, default: Any, /) -> Any: ...
+    def query_int(self, name: str, default: Any, /) -> Any: ...
+    def query_float(self, name: str, default: Any, /) -> Any: ...
+    def query_bool(self, name: str, default: Any, /) -> Any: ...
+    def query_items(self) -> list[tuple[str, str]]: ...
+    def header(self, name: bytes, /) -> bytes | None:
+        """The first value of the field `name` (lower-case), or None."""
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """All field lines in order, names in lower case."""
+
+    # Request body.
+    def body_whole(self) -> bytes | None:
+        """The whole body if it came with the head (b"" if there is none), else None."""
+    def read(self) -> bytes | None:
+        """The next piece of the body, b"" at its end, None if one must wait.
+
+        The first call sends "100 Continue" if the client waits for it.
+        Raises BodyBroken, BodyTooLarge.
+        """
+    def wait(self, callback: Callable[[], object] | None, /) -> None:
+        """Calls `callback` once when there is news: body bytes, room to send, or cancellation.
+
+        If there is news already (see `read`, `send`, `cancelled`) it may be called at once.
+        """
+    def on_cancel(self, callback: Callable[[], object] | None, /) -> None:
+        """Calls `callback` once if the client goes away before the exchange is done."""
+
+    # Response. `media_type` is a number of exchange.MediaType (0: `fields`
+    # says it); `fields` are packed by pack_fields.
+    def respond(self, status: int, media_type: int, fields: bytes, body: Any, /) -> bool:
+        """Writes the whole response (bytes-like body) and ends the exchange.
+
+        False: it was too large for the free memory at hand, only the head and a
+        part of it were queued, the rest is kept and goes out as room comes
+        back, without the caller's help.
+        """
+    def start(self, status: int, media_type: int, fields: bytes, length: int, /) -> None:
+        """Writes the head of a streamed response; length -1 if unknown."""
+    def send(self, data: Any, /) -> int:
+        """Queues bytes-like data; returns how many bytes were taken. 0: wait for room."""
+    def finish(self) -> None:
+        """Ends a streamed response."""
+    def abort(self) -> None:
+        """Gives a started response up: the connection is closed."""
+
+def pack_fields(fields: Sequence[tuple[bytes, bytes]], /) -> bytes:
+    """Packs response field lines for `respond` and `start`.
+
+    Raises ValueError if a name is no token or a value has CR, LF or NUL.
+    """
+
+Call = Callable[[Exchange], Coroutine[Any, Any, Any] | Any]
+
+class Runner:
+    """Drains a worker's inbox and drives its handlers."""
+
+    def __init__(self, memfd: int, worker: int, doorbell: int, loop_doorbells: Sequence[int]) -> None: ...
+    def serve(
+        self,
+        calls: Sequence[tuple[Call, int, bool] | None],
+        *,
+        loop: Any,
+        encode: Callable[[Any], bytes],
+        render: Callable[[Exchange, Any], CoroutineType[Any, Any, Any] | None],
+        fail: Callable[[Exchange, BaseException], CoroutineType[Any, Any, Any] | None],
+    ) -> None:
+        """Registers the handlers and starts to take requests on `loop`.
+
+        calls[n] is (call, status, plain) for route number n; calls[0] answers
+        what no route matched and the engine did not answer. `call(x)` returns
+        a coroutine to be driven or the handler's result. A result that is
+        exactly a dict or list on a `plain` route is encoded by `encode` and
+        sent as JSON with `status`; every other result goes to `render(x, r)`,
+        every exception to `fail(x, e)`; both may return a coroutine that is
+        driven in turn.
+        """
+    def close(self) -> None:
+        """Stops taking requests and detaches from the channel."""
+    in_flight: int
+    """Exchanges begun and not done."""
