@@ -183,6 +183,7 @@ typedef struct {
 #define COVET_E_BODY_END 2u  /* nothing follows what is in `in` */
 #define COVET_E_BODY_BROKEN 4u /* the body ended early or badly; BODY_END is set too */
 #define COVET_E_TOO_LARGE 8u /* the body passed the limit; BODY_BROKEN and BODY_END are set too */
+#define COVET_E_HALF_CLOSED 16u /* the client sends nothing more and has probably gone: tell who asks, but answer */
 
 /* covet_slot.worker_flags: set by the worker, read by the engine. */
 #define COVET_W_HEAD 1u  /* status, type, fields are filled */
