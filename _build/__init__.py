@@ -1,0 +1,1 @@
+"""How the native parts of covet are built; not part of the installed package."""
