@@ -44,7 +44,7 @@ class BuildExt(build_ext):
         extension = self.ext_map.get(fullname)
         if isinstance(extension, GoLibrary):
             return str(Path(*fullname.split(".")).with_suffix(".so"))
-        return super().get_ext_filename(fullname)
+        return str(super().get_ext_filename(fullname))  # type: ignore[no-untyped-call]
 
     def build_extension(self, ext: Extension) -> None:
         if isinstance(ext, GoLibrary):
