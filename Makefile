@@ -72,7 +72,7 @@ test-python: build tools ## the Python tests
 	$(PYTEST)
 
 soak: build tools ## two minutes of mixed traffic; memory, descriptors and arena must come back
-	$(PYTEST) -s --timeout 600 tests/soak --run-soak
+	python tests/soak/soak.py
 
 bench: build tools ## covet beside its peers, all in one run
 	python benchmarks/run.py

@@ -11,9 +11,13 @@ from building import ROOT
 MODULE = "github.com/covetpy/covetpy/"
 PROTOCOLS = ("http1", "http2", "http3", "websocket", "grpc")
 EXCHANGE = frozenset({"libcovet/exchange"})
+# A folder's own internal packages, which nobody else can import, may see all that their folder sees.
+INTERNAL = "/internal/"
 # What each package may import of this module; a package that is not named may import nothing of it.
 ALLOWED = {
-    "libcovet/netio": frozenset({"libcovet/uring", "libcovet/epoll"}),
+    "libcovet/uring": frozenset({"libcovet/netio/proactor"}),
+    "libcovet/epoll": frozenset({"libcovet/netio/proactor"}),
+    "libcovet/netio": frozenset({"libcovet/netio/proactor", "libcovet/uring", "libcovet/epoll", "libcovet/wheel"}),
     **{f"libcovet/{protocol}": EXCHANGE for protocol in PROTOCOLS},
     "libcovet/route": EXCHANGE,
     "libcovet/guard": EXCHANGE,
@@ -45,8 +49,11 @@ def forbidden(imports: dict[str, frozenset[str]]) -> Iterator[str]:
     """Each import that points the wrong way, in words."""
     for package, imported in imports.items():
         own = {name.removeprefix(MODULE) for name in imported if name.startswith(MODULE)}
-        allowed = frozenset(imports) - {"libcovet"} if package in SEES_ALL else ALLOWED.get(package, frozenset())
-        yield from (f"{package} imports {name}" for name in sorted(own - allowed))
+        room, internal, _ = package.partition(INTERNAL)
+        allowed = frozenset(imports) - {"libcovet"} if package in SEES_ALL else ALLOWED.get(room, frozenset())
+        if internal:
+            allowed |= {room}
+        yield from (f"{package} imports {name}" for name in sorted(own - allowed) if INTERNAL not in name)
         if package != "libcovet/uring":
             yield from (f"{package} knows giouring" for name in imported if name.endswith("/giouring"))
 
