@@ -41,11 +41,11 @@ venv: $(STAMPS)/deps
 
 $(STAMPS)/venv:
 	@test -n '$(PYTHON)' || { echo 'error: python3 (3.11 or later) is not on PATH' >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV) || { \
+	@$(PYTHON) -m venv $(VENV) || { \
 		[[ $$EUID == 0 ]] && command -v apt-get >/dev/null || { \
 			echo 'error: python3 has no venv module (Debian and Ubuntu: apt-get install python3-venv)' >&2; exit 1; }; \
 		apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv --clear $(VENV); }
-	python -m _build.toolchain check
+	@python -m _build.toolchain check
 	@mkdir -p $(@D) && touch $@
 
 # What builds and tests the project, then the project itself, editable: its natives go into covet/.
