@@ -249,7 +249,7 @@ func (c *Chunked) trailerLine(line []byte) {
 		c.state = atEnd
 		return
 	}
-	colon := skipName(line, 0, true)
+	colon := skipName(line, 0)
 	if colon == 0 || line[colon] != ':' {
 		c.fail(nameError(line, 0, colon))
 		return

@@ -24,7 +24,7 @@ func (l *Limits) fieldLines(p []byte, i int, req *exchange.Request) (int, *Error
 		if req.NumHeaders == most {
 			return 0, errManyFields
 		}
-		colon := skipName(p, i, wide)
+		colon := skipName(p, i)
 		if colon == len(p) {
 			return 0, nil
 		}

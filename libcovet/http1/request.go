@@ -138,7 +138,7 @@ func methodOf(p []byte, req *exchange.Request) (int, *Error) {
 		req.Method, req.Verb = exchange.MethodGet, exchange.Span{Off: 0, Len: 3}
 		return 4, nil
 	}
-	end := skipClass(p, 0, isToken)
+	end := skipName(p, 0)
 	if end > maxMethod {
 		return 0, errMethodLong
 	}

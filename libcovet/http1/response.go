@@ -102,7 +102,7 @@ func appendFields(dst, packed []byte, ownLength, connection bool) []byte {
 			return dst
 		}
 		packed = rest
-		if len(name) == 0 || skipName(name, 0, true) != len(name) || skipValue(value, 0, true) != len(value) {
+		if len(name) == 0 || skipName(name, 0) != len(name) || skipValue(value, 0, true) != len(value) {
 			continue
 		}
 		switch len(name) {
@@ -165,7 +165,7 @@ func AppendLastChunk(dst, trailers []byte) []byte {
 			return append(dst, "\r\n"...)
 		}
 		trailers = rest
-		if len(name) > 0 && skipName(name, 0, true) == len(name) &&
+		if len(name) > 0 && skipName(name, 0) == len(name) &&
 			skipValue(value, 0, true) == len(value) && !forbiddenTrailer(name) {
 			dst = appendLine(dst, name, value)
 		}

@@ -61,15 +61,6 @@ func equal(w, b uint64) uint64 { w ^= ones * b; return (w - ones) &^ w }
 
 func first(mask uint64) int { return bits.TrailingZeros64(mask) >> 3 }
 
-// letters marks exactly the letters and hyphens of w: no false bits at all.
-func letters(w uint64) uint64 {
-	low := (w | ones*0x20) & (ones * 0x7f)
-	letter := (low + ones*(0x80-'a')) &^ (low + ones*(0x7f-'z'))
-	x := w ^ ones*'-'
-	hyphen := ^(((x & (ones * 0x7f)) + ones*0x7f) | x)
-	return (letter&^w | hyphen) & tops
-}
-
 // skipClass returns the index of the first byte of p from i on that is not of
 // the class, or len(p).
 func skipClass(p []byte, i int, class uint8) int {
@@ -80,23 +71,8 @@ func skipClass(p []byte, i int, class uint8) int {
 }
 
 // skipName returns the index of the first byte of p from i on that is no
-// tchar, or len(p).
-func skipName(p []byte, i int, wide bool) int {
-	for wide && len(p)-i >= 8 {
-		w := binary.LittleEndian.Uint64(p[i:])
-		other := ^letters(w) & tops
-		if other == 0 {
-			i += 8
-			continue
-		}
-		i += first(other)
-		if classes[p[i]]&isToken == 0 {
-			return i
-		}
-		i++
-	}
-	return skipClass(p, i, isToken)
-}
+// tchar, or len(p). Names are too short for wide compares to pay.
+func skipName(p []byte, i int) int { return skipClass(p, i, isToken) }
 
 // skipValue returns the index of the first byte of p from i on that a field
 // value may not hold, or len(p).
