@@ -16,6 +16,7 @@ const (
 	waitEvents  = 512
 	readsAtOnce = 4  // receives of one connection before others have their turn
 	acceptBatch = 64 // accepts of one listener before others have their turn
+	briefWait   = int64(time.Millisecond)
 )
 
 // watch is what the loop knows about one descriptor; the table is indexed by descriptor.
@@ -44,6 +45,7 @@ type Loop struct {
 	polled   []unix.EpollEvent
 	next     int // first of polled that is not handled yet
 	count    int
+	busy     bool // the last wait had events, so the next ones are likely to come soon
 }
 
 // New creates a loop that receives into buffers.
@@ -72,7 +74,7 @@ func (l *Loop) Shutdown() { _ = unix.Close(l.fd) }
 func (l *Loop) Recycle(ids []uint16) { l.free = append(l.free, ids...) }
 
 // Turn reports completions. It waits up to timeout nanoseconds, rounded up to milliseconds, for the first one: 0 doesn't
-// wait, a negative timeout waits without limit. An interrupted or timed-out wait returns 0 events and no error.
+// wait, a negative timeout waits without limit. It may return earlier with no events and no error.
 func (l *Loop) Turn(timeout int64, events []proactor.Event) (int, error) {
 	filled := copy(events, l.ready)
 	l.ready = l.ready[:copy(l.ready, l.ready[filled:])]
@@ -100,18 +102,23 @@ func (l *Loop) Turn(timeout int64, events []proactor.Event) (int, error) {
 	return filled, nil
 }
 
-// wait asks epoll once; only a blocking wait tells the scheduler.
+// wait asks epoll once. Go's scheduler is told only of waits that may be long; package uring's enter says why.
 func (l *Loop) wait(timeout int64) error {
+	brief := l.busy || timeout == 0
+	if l.busy && (timeout < 0 || timeout > briefWait) {
+		timeout = briefWait
+	}
 	milliseconds := timeout
 	if timeout > 0 {
 		milliseconds = min((timeout+int64(time.Millisecond)-1)/int64(time.Millisecond), 1<<30)
 	}
 	call := syscall.Syscall6
-	if timeout == 0 {
+	if brief {
 		call = syscall.RawSyscall6
 	}
 	n, _, errno := call(unix.SYS_EPOLL_PWAIT, uintptr(l.fd), uintptr(unsafe.Pointer(&l.polled[0])), waitEvents,
 		uintptr(milliseconds), 0, 0)
+	l.busy = errno == 0 && n > 0
 	l.next, l.count = 0, int(n)
 	switch errno {
 	case 0:

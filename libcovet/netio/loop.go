@@ -16,7 +16,8 @@ import (
 
 const (
 	turnEvents    = 1024
-	wheelTick     = int64(10 * time.Millisecond)
+	wheelTick     = 10 * time.Millisecond
+	wheelCapacity = 4096 // to begin with
 	acceptPause   = int64(100 * time.Millisecond)
 	trimPause     = int64(time.Second)
 	shutdownLimit = int64(2 * time.Second)
@@ -80,7 +81,7 @@ func NewLoop(o Options, h Handler) (*Loop, error) {
 	}
 	l.epochNs = start.Nano()
 	l.now = l.clock()
-	l.wheel = wheel.New(wheelTick, l.now, o.MaxConns)
+	l.wheel = wheel.New(wheelTick, l.now, min(o.MaxConns, wheelCapacity))
 	l.expire = func(id uint32) { l.expired = append(l.expired, id) }
 	if err := l.placeMemory(); err != nil {
 		return nil, err
@@ -319,7 +320,7 @@ func (l *Loop) shutdown(orderly bool) error {
 	limit := l.clock() + shutdownLimit
 	for orderly && (l.open > 0 || l.doorbell || l.accepting()) {
 		l.finish()
-		count, err := l.backend.Turn(wheelTick, l.events)
+		count, err := l.backend.Turn(int64(wheelTick), l.events)
 		if err != nil || l.clock() > limit {
 			l.scratch, l.pool.maps = nil, nil
 			l.backend.Shutdown()

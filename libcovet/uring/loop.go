@@ -4,6 +4,7 @@ package uring
 import (
 	"fmt"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"github.com/pawelgaczynski/giouring"
@@ -15,6 +16,7 @@ import (
 const (
 	submissionEntries = 1024
 	completionEntries = 8192
+	briefWait         = int64(time.Millisecond)
 	ignoredToken      = ^uint64(0) // of operations whose completion nobody waits for
 )
 
@@ -44,6 +46,7 @@ type Loop struct {
 	enterArg uintptr // extra flags of every enter
 	fd       int
 	broken   error
+	busy     bool // the last turn had events, so the next ones are likely to come soon
 }
 
 // New creates a loop that receives into buffers.
@@ -114,8 +117,8 @@ func (l *Loop) Recycle(ids []uint16) {
 }
 
 // Turn submits what was prepared and reaps completions into events, with at most one system call. It waits up to timeout
-// nanoseconds for the first completion: 0 doesn't wait, a negative timeout waits without limit. An interrupted or
-// timed-out wait returns 0 events and no error.
+// nanoseconds for the first completion: 0 doesn't wait, a negative timeout waits without limit. It may return earlier with
+// no events and no error.
 func (l *Loop) Turn(timeout int64, events []proactor.Event) (int, error) {
 	if l.broken != nil {
 		return 0, l.broken
@@ -127,34 +130,34 @@ func (l *Loop) Turn(timeout int64, events []proactor.Event) (int, error) {
 	}
 	submit := l.ring.publish()
 	if l.ring.ready() > 0 {
+		timeout = 0
 		if submit == 0 {
 			return l.ring.reap(events), nil
 		}
-		timeout = 0
 	}
-	var errno syscall.Errno
-	if timeout == 0 {
-		errno = l.enter(submit)
-	} else {
-		errno = l.wait(submit, timeout)
-	}
+	errno := l.enter(submit, timeout)
 	switch errno {
 	case 0, syscall.ETIME, syscall.EINTR, syscall.EAGAIN, syscall.EBUSY:
-		return l.ring.reap(events), nil
+		count := l.ring.reap(events)
+		l.busy = count > 0
+		return count, nil
 	}
 	return 0, fmt.Errorf("io_uring_enter: %w", errno)
 }
 
-// enter submits and runs the kernel's deferred work without blocking, so the scheduler needn't know.
-func (l *Loop) enter(submit uint32) syscall.Errno {
-	_, _, errno := syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, l.enterFd, uintptr(submit), 0,
-		uintptr(giouring.EnterGetEvents)|l.enterArg, 0, 0)
-	return errno
-}
-
-// wait submits and blocks on the ordinary system call path: the garbage collector must not wait for this thread.
-func (l *Loop) wait(submit uint32, timeout int64) syscall.Errno {
+// enter submits and waits, as Turn says. It tells Go's scheduler only of waits that may be long: between the events of a
+// busy loop that would keep the runtime's monitor thread polling, and cost a hand-over of the processor every 10 ms. The
+// garbage collector's signal interrupts a brief wait, and where it comes a moment too early briefWait bounds the delay.
+func (l *Loop) enter(submit uint32, timeout int64) syscall.Errno {
 	flags := uintptr(giouring.EnterGetEvents) | l.enterArg
+	if timeout == 0 {
+		_, _, errno := syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, l.enterFd, uintptr(submit), 0, flags, 0, 0)
+		return errno
+	}
+	brief := l.busy
+	if brief && (timeout < 0 || timeout > briefWait) {
+		timeout = briefWait
+	}
 	var arg unsafe.Pointer
 	var size uintptr
 	if timeout > 0 {
@@ -162,6 +165,11 @@ func (l *Loop) wait(submit uint32, timeout int64) syscall.Errno {
 		flags |= uintptr(giouring.EnterExtArg)
 		arg, size = unsafe.Pointer(&l.args.events), unsafe.Sizeof(getEventsArg{})
 	}
-	_, _, errno := syscall.Syscall6(unix.SYS_IO_URING_ENTER, l.enterFd, uintptr(submit), 1, flags, uintptr(arg), size)
+	var errno syscall.Errno
+	if brief {
+		_, _, errno = syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, l.enterFd, uintptr(submit), 1, flags, uintptr(arg), size)
+	} else {
+		_, _, errno = syscall.Syscall6(unix.SYS_IO_URING_ENTER, l.enterFd, uintptr(submit), 1, flags, uintptr(arg), size)
+	}
 	return errno
 }

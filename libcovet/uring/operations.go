@@ -24,7 +24,7 @@ func (l *Loop) entry() (*giouring.SubmissionQueueEntry, uint32) {
 // makeRoom submits until an entry is free. The kernel may refuse while completions overflow, so those are taken off.
 func (l *Loop) makeRoom() {
 	for range submitAttempts {
-		errno := l.enter(l.ring.publish())
+		errno := l.enter(l.ring.publish(), 0)
 		if !l.ring.full() {
 			return
 		}
