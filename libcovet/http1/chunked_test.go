@@ -125,6 +125,7 @@ func TestChunkedRefuses(t *testing.T) {
 		{"after quotes", "1;a=\"b\"c", errChunkExt},
 		{"long name", "1;" + strings.Repeat("e", maxChunkLine-1), errChunkLine},
 		{"long quotes", "1;a=\"" + strings.Repeat("e", maxChunkLine-4), errChunkLine},
+		{"CR too far", "1;" + strings.Repeat("e", maxChunkLine-2) + "\r", errChunkLine},
 		{"overhead", strings.Repeat("1;"+strings.Repeat("e", 250)+"\r\nx\r\n", 69) + "1;" + strings.Repeat("e", 250) + "\r\n", errChunkOverhead},
 		{"fold in trailers", "0\r\n \r\n", errFold},
 		{"LF ends the trailers", "0\r\n\n", errBareLF},

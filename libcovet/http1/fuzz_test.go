@@ -101,7 +101,7 @@ func TestAgreesWithNetHTTP(t *testing.T) {
 	}
 }
 
-// Each list holds what is stricter here on purpose, so that a change is seen.
+// What net/http reads and this package refuses, on purpose.
 func TestStricterThanNetHTTP(t *testing.T) {
 	for _, text := range []string{
 		"GET / HTTP/1.1\nHost: a\n\n",
