@@ -45,16 +45,18 @@ type Loop struct {
 	polled   []unix.EpollEvent
 	next     int // first of polled that is not handled yet
 	count    int
-	busy     bool // the last wait had events, so the next ones are likely to come soon
+
+	briefWaits bool
+	busy       bool // the last wait had events, so the next ones are likely to come soon
 }
 
-// New creates a loop that receives into buffers.
-func New(buffers proactor.Buffers) (*Loop, error) {
+// New creates a loop that receives into buffers. With briefWaits, Go's scheduler isn't told of waits up to a millisecond.
+func New(buffers proactor.Buffers, briefWaits bool) (*Loop, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("epoll_create1: %w", err)
 	}
-	l := &Loop{fd: fd, buffers: buffers, polled: make([]unix.EpollEvent, waitEvents)}
+	l := &Loop{fd: fd, buffers: buffers, polled: make([]unix.EpollEvent, waitEvents), briefWaits: briefWaits}
 	for id := buffers.Count - 1; id >= 0; id-- {
 		l.free = append(l.free, uint16(id))
 	}
@@ -118,7 +120,7 @@ func (l *Loop) wait(timeout int64) error {
 	}
 	n, _, errno := call(unix.SYS_EPOLL_PWAIT, uintptr(l.fd), uintptr(unsafe.Pointer(&l.polled[0])), waitEvents,
 		uintptr(milliseconds), 0, 0)
-	l.busy = errno == 0 && n > 0
+	l.busy = l.briefWaits && errno == 0 && n > 0
 	l.next, l.count = 0, int(n)
 	switch errno {
 	case 0:

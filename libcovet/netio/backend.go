@@ -37,9 +37,9 @@ var (
 // newBackend picks the backend that o asks for; with Auto it tells once why io_uring isn't used.
 func newBackend(o *Options, buffers proactor.Buffers) (backend, error) {
 	if o.Backend == Epoll {
-		return epoll.New(buffers)
+		return epoll.New(buffers, o.BriefWaits)
 	}
-	ring, err := newRing(buffers)
+	ring, err := newRing(buffers, o.BriefWaits)
 	if err == nil {
 		return ring, nil
 	}
@@ -47,14 +47,14 @@ func newBackend(o *Options, buffers proactor.Buffers) (backend, error) {
 		return nil, fmt.Errorf("netio: io_uring is not usable: %w", err)
 	}
 	o.Log(slog.LevelWarn, fmt.Sprintf("io_uring is not usable, using epoll: %v", err))
-	return epoll.New(buffers)
+	return epoll.New(buffers, o.BriefWaits)
 }
 
-func newRing(buffers proactor.Buffers) (backend, error) {
+func newRing(buffers proactor.Buffers, briefWaits bool) (backend, error) {
 	if err := uring.Probe(); err != nil {
 		return nil, err
 	}
-	return uring.New(buffers)
+	return uring.New(buffers, briefWaits)
 }
 
 // A token names an operation: its kind, and the connection with its generation, or the listener.

@@ -54,6 +54,11 @@ type Options struct {
 	// CPU is the processor that the loop's thread is pinned to; a negative one doesn't pin.
 	CPU int
 
+	// BriefWaits hides waits of up to a millisecond from Go's scheduler, which saves CPU time on a busy loop. A loop then
+	// keeps its P while it waits: set it only if GOMAXPROCS is greater than the number of loops in the process, or the other
+	// goroutines starve.
+	BriefWaits bool
+
 	// Log receives rare events of the loop; nil discards them.
 	Log func(level slog.Level, message string)
 }

@@ -46,16 +46,18 @@ type Loop struct {
 	enterArg uintptr // extra flags of every enter
 	fd       int
 	broken   error
-	busy     bool // the last turn had events, so the next ones are likely to come soon
+
+	briefWaits bool
+	busy       bool // the last turn had events, so the next ones are likely to come soon
 }
 
-// New creates a loop that receives into buffers.
-func New(buffers proactor.Buffers) (*Loop, error) {
+// New creates a loop that receives into buffers. With briefWaits, Go's scheduler isn't told of waits up to a millisecond.
+func New(buffers proactor.Buffers, briefWaits bool) (*Loop, error) {
 	r, err := newRing(submissionEntries, completionEntries)
 	if err != nil {
 		return nil, err
 	}
-	l := &Loop{ring: r, fd: r.owner.RingFd(), enterFd: uintptr(r.owner.RingFd())}
+	l := &Loop{ring: r, briefWaits: briefWaits, fd: r.owner.RingFd(), enterFd: uintptr(r.owner.RingFd())}
 	if r.features&giouring.FeatExtArg == 0 || r.features&giouring.FeatNoDrop == 0 {
 		r.close()
 		return nil, fmt.Errorf("io_uring lacks EXT_ARG or NODROP (features %#x)", r.features)
@@ -139,15 +141,15 @@ func (l *Loop) Turn(timeout int64, events []proactor.Event) (int, error) {
 	switch errno {
 	case 0, syscall.ETIME, syscall.EINTR, syscall.EAGAIN, syscall.EBUSY:
 		count := l.ring.reap(events)
-		l.busy = count > 0
+		l.busy = l.briefWaits && count > 0
 		return count, nil
 	}
 	return 0, fmt.Errorf("io_uring_enter: %w", errno)
 }
 
-// enter submits and waits, as Turn says. It tells Go's scheduler only of waits that may be long: between the events of a
-// busy loop that would keep the runtime's monitor thread polling, and cost a hand-over of the processor every 10 ms. The
-// garbage collector's signal interrupts a brief wait, and where it comes a moment too early briefWait bounds the delay.
+// enter submits and waits, as Turn says. With briefWaits it tells Go's scheduler only of waits that may be long: between
+// the events of a busy loop that would keep the runtime's monitor thread polling every 20 µs. The garbage collector's signal
+// interrupts a brief wait, and where it comes a moment too early briefWait bounds the delay.
 func (l *Loop) enter(submit uint32, timeout int64) syscall.Errno {
 	flags := uintptr(giouring.EnterGetEvents) | l.enterArg
 	if timeout == 0 {

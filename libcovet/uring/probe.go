@@ -31,7 +31,7 @@ func Probe() error {
 	defer func() { _ = unix.Munmap(memory) }()
 	l, err := New(proactor.Buffers{
 		Base: unsafe.Pointer(&memory[0]), Count: probeBuffers, Size: probeBufferSize, Stride: probeBufferSize,
-	})
+	}, false)
 	if err != nil {
 		return err
 	}

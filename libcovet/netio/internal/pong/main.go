@@ -58,18 +58,19 @@ func main() {
 	seconds := flag.Int("seconds", 0, "stop at the first event after so many seconds")
 	buffers := flag.Int("buffers", 0, "receive buffers")
 	size := flag.Int("size", 0, "bytes of a receive buffer")
+	brief := flag.Bool("brief", true, "hide brief waits from the scheduler")
 	flag.Parse()
-	if err := run(*address, *epoll, *cpu, *profile, *seconds, *buffers, *size); err != nil {
+	if err := run(*address, *epoll, *cpu, *profile, *seconds, *buffers, *size, *brief); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(address string, epoll bool, cpu int, profile string, seconds, buffers, size int) error {
+func run(address string, epoll bool, cpu int, profile string, seconds, buffers, size int, brief bool) error {
 	fd, bound, err := netio.Listen("tcp", address, 2048, false)
 	if err != nil {
 		return err
 	}
-	o := netio.Options{CPU: cpu, Buffers: buffers, BufferSize: size, Log: func(_ slog.Level, m string) { log.Print(m) }}
+	o := netio.Options{CPU: cpu, BriefWaits: brief, Buffers: buffers, BufferSize: size, Log: func(_ slog.Level, m string) { log.Print(m) }}
 	if epoll {
 		o.Backend = netio.Epoll
 	}
