@@ -237,19 +237,23 @@ func TestStopAndResumeAccepting(t *testing.T) {
 
 func TestIdleLoopMakesNoTurns(t *testing.T) {
 	eachBackend(t, func(t *testing.T, kind Kind) {
-		v := start(t, Options{Backend: kind}, &script{received: echo})
-		c := v.dial()
-		write(t, c, []byte("x"))
-		if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
-			t.Fatal(err)
-		}
-		var before, after uint64
-		v.do(func() { before = v.loop.Turns() })
-		time.Sleep(300 * time.Millisecond)
-		v.do(func() { after = v.loop.Turns() })
-		// The second task's own wake-up is one; the first one's end may have cost another.
-		if after-before > 2 {
-			t.Errorf("%d turns without any event", after-before)
+		for _, brief := range []bool{false, true} {
+			v := start(t, Options{Backend: kind, BriefWaits: brief}, &script{received: echo})
+			c := v.dial()
+			for range 100 {
+				write(t, c, []byte("x"))
+				if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var before, after uint64
+			v.do(func() { before = v.loop.Turns() })
+			time.Sleep(300 * time.Millisecond)
+			v.do(func() { after = v.loop.Turns() })
+			// The second task's own wake-up is one, the end of a brief wait another, a signal of Go's runtime may be a third.
+			if after-before > 3 {
+				t.Errorf("%d turns without any event", after-before)
+			}
 		}
 	})
 }

@@ -11,7 +11,7 @@ import (
 
 func TestEchoOfSplitAndPipelinedData(t *testing.T) {
 	eachBackend(t, func(t *testing.T, kind Kind) {
-		v := start(t, Options{Backend: kind}, &script{received: echo})
+		v := start(t, Options{Backend: kind, BriefWaits: true}, &script{received: echo})
 		c := v.dial()
 		sent := pattern(300_000)
 		go func() {
