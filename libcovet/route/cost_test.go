@@ -75,7 +75,7 @@ var requests = []request{
 	{"escaped", "GET", "/api/v1/resource1/a%20c/parts/d%C3%A9f", 0},
 	{"missing", "GET", "/api/v1/resource1/abc/parts", 404},
 	{"method", "DELETE", "/api/v1/resource1/12345", 405},
-	{"union", "DELETE", "/api/v1/resource1", 405},
+	{"method-static", "DELETE", "/api/v1/resource1", 405},
 }
 
 func TestLookupAllocatesNothing(t *testing.T) {
