@@ -63,8 +63,9 @@ typedef struct {
     uint32_t count;       /* E */
     uint64_t blocks;      /* E  offset of block 0 */
     uint64_t links;       /* E  offset of covet_link[count] */
-    int64_t in_use;       /* A  blocks not in the free list */
-    uint8_t pad2[COVET_LINE - 32];
+    int64_t in_use;       /* A  blocks that somebody holds */
+    uint32_t fresh;       /* A  blocks from here on have never been used: taken when the free list is empty */
+    uint8_t pad2[COVET_LINE - 36];
 } covet_class;
 
 typedef struct {
@@ -191,6 +192,9 @@ typedef struct {
 #define COVET_W_DONE 4u  /* the worker will not touch the slot again */
 #define COVET_W_ABORT 8u /* the response cannot be completed: close the connection */
 #define COVET_W_CONTINUE 16u /* the handler reads the body: send 100 Continue */
+/* The id is in the outbox. It shares the word with the other flags so that the
+ * worker's last touch, raising DONE and noticing the loop, is one instruction. */
+#define COVET_W_NOTICED 0x80000000u
 
 /* covet_slot.request_flags, written once before the push. */
 #define COVET_R_TLS 1u
@@ -248,8 +252,8 @@ typedef struct {
 
     /* line(s) that the worker writes */
     uint32_t worker;       /* W  who has begun it; COVET_NO_WORKER before */
-    uint32_t worker_flags; /* W, atomic or */
-    uint32_t loop_noticed; /* A  1 = the id is in the outbox */
+    uint32_t worker_flags; /* A  COVET_W_*, atomic or and and */
+    uint32_t reserved1;
     uint16_t status;
     uint8_t media_type; /* exchange.MediaType */
     uint8_t response_flags;

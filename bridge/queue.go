@@ -1,0 +1,99 @@
+package bridge
+
+// #include "channel.h"
+import "C"
+
+import (
+	"sync/atomic"
+	"unsafe"
+)
+
+// queue is a bounded many-producer many-consumer queue in shared memory
+// (D. Vyukov, "Bounded MPMC queue", 1024cores.net).
+type queue struct {
+	cells []C.covet_cell
+	mask  uint64
+	tail  *uint64
+	head  *uint64
+}
+
+func word(p *C.uint64_t) *uint64 { return (*uint64)(unsafe.Pointer(p)) }
+func half(p *C.uint32_t) *uint32 { return (*uint32)(unsafe.Pointer(p)) }
+func signed(p *C.int64_t) *int64 { return (*int64)(unsafe.Pointer(p)) }
+
+func (c *Channel) queue(base C.uint64_t, worker int, n C.uint32_t, tail, head *C.uint64_t) queue {
+	cells := c.cells(uint64(base), worker, int(n))
+	return queue{cells: cells, mask: uint64(n - 1), tail: word(tail), head: word(head)}
+}
+
+// push reports false when the queue is full.
+func (q *queue) push(id ID) bool {
+	at := atomic.LoadUint64(q.tail)
+	for {
+		cell := &q.cells[at&q.mask]
+		switch lead := int64(atomic.LoadUint64(word(&cell.sequence)) - at); {
+		case lead == 0:
+			if atomic.CompareAndSwapUint64(q.tail, at, at+1) {
+				cell.id = C.covet_id(id)
+				atomic.StoreUint64(word(&cell.sequence), at+1)
+				return true
+			}
+			at = atomic.LoadUint64(q.tail)
+		case lead < 0:
+			return false
+		default:
+			at = atomic.LoadUint64(q.tail)
+		}
+	}
+}
+
+// pop reports false when the queue is empty.
+func (q *queue) pop() (ID, bool) {
+	at := atomic.LoadUint64(q.head)
+	for {
+		cell := &q.cells[at&q.mask]
+		switch lead := int64(atomic.LoadUint64(word(&cell.sequence)) - (at + 1)); {
+		case lead == 0:
+			if atomic.CompareAndSwapUint64(q.head, at, at+1) {
+				id := ID(cell.id)
+				atomic.StoreUint64(word(&cell.sequence), at+q.mask+1)
+				return id, true
+			}
+			at = atomic.LoadUint64(q.head)
+		case lead < 0:
+			return 0, false
+		default:
+			at = atomic.LoadUint64(q.head)
+		}
+	}
+}
+
+// outbox is the engine's end of a single-producer single-consumer ring.
+type outbox struct {
+	ids   []C.covet_id
+	mask  uint64
+	marks *C.covet_marks
+	head  uint64 // taken; published with the next call of publish
+	seen  uint64 // the tail when last looked at
+}
+
+func (o *outbox) pop() (ID, bool) {
+	if o.head == o.seen {
+		o.seen = atomic.LoadUint64(word(&o.marks.tail))
+		if o.head == o.seen {
+			return 0, false
+		}
+	}
+	id := ID(o.ids[o.head&o.mask])
+	o.head++
+	return id, true
+}
+
+func (o *outbox) empty() bool { return atomic.LoadUint64(word(&o.marks.tail)) == o.head }
+
+// publish gives the taken places back to the worker.
+func (o *outbox) publish() {
+	if uint64(o.marks.head) != o.head {
+		atomic.StoreUint64(word(&o.marks.head), o.head)
+	}
+}

@@ -1,0 +1,153 @@
+// Package engine wires the rooms together: connections, protocols, routes,
+// native answers and the channel to the workers. It is the only package that
+// sees them all.
+package engine
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/bytedance/sonic"
+)
+
+// Config is what a supervisor says of the engine it wants. Sizes are in
+// bytes, times in milliseconds, 0 meaning no limit where a limit is optional.
+type Config struct {
+	Listeners          []ListenerConfig `json:"listeners"`
+	Backlog            int              `json:"backlog"`
+	Loops              int              `json:"loops"`
+	Workers            int              `json:"workers"`
+	WorkerConnections  int              `json:"worker_connections"`
+	RequestBufferSize  int              `json:"request_buffer_size"`
+	ResponseBufferSize int              `json:"response_buffer_size"`
+	KeepAliveMS        int64            `json:"keepalive_timeout_ms"`
+	RequestMS          int64            `json:"request_timeout_ms"`
+	HeaderMS           int64            `json:"header_timeout_ms"`
+	BodyMS             int64            `json:"body_timeout_ms"`
+	EnableIOUring      bool             `json:"enable_io_uring"`
+	EnableSIMD         bool             `json:"enable_simd"`
+	EnableJIT          bool             `json:"enable_jit"`
+	MemoryPoolBytes    int64            `json:"memory_pool_bytes"`
+	ConnectionPoolSize int              `json:"connection_pool_size"`
+	MaxBodyBytes       int64            `json:"max_body_bytes"`
+	RedirectSlashes    bool             `json:"redirect_slashes"`
+	ForwardUnmatched   bool             `json:"forward_unmatched"`
+	AccessLog          bool             `json:"access_log"`
+	LogLevel           string           `json:"log_level"`
+	ServerHeader       string           `json:"server_header"`
+	DateHeader         bool             `json:"date_header"`
+	PinCPUs            []int            `json:"pin_cpus"`
+	Backpressure       int              `json:"backpressure"`
+	Exchanges          int              `json:"exchanges"`
+	Routes             []RouteConfig    `json:"routes"`
+}
+
+// ListenerConfig is one address to listen on: Network "tcp" or "unix", or an
+// inherited descriptor when Network is "fd" (Address holds its number).
+type ListenerConfig struct {
+	Network string `json:"network"`
+	Address string `json:"address"`
+}
+
+// RouteConfig is one route of the application. ID starts at 1; the worker
+// finds the handler by it. Constant routes are answered without a worker.
+type RouteConfig struct {
+	ID       uint32          `json:"id"`
+	Methods  []string        `json:"methods"`
+	Path     string          `json:"path"`
+	Constant *ConstantConfig `json:"constant"`
+}
+
+// ConstantConfig is a response known at start-up.
+type ConstantConfig struct {
+	Status    int         `json:"status"`
+	MediaType string      `json:"media_type"`
+	Headers   [][2]string `json:"headers"`
+	BodyB64   string      `json:"body_b64"`
+}
+
+// codec is the JSON implementation that enable_jit chooses: sonic compiles
+// encoders at run time, encoding/json does not.
+type codec struct {
+	marshal   func(any) ([]byte, error)
+	unmarshal func([]byte, any) error
+}
+
+func newCodec(jit bool) codec {
+	if jit {
+		return codec{sonic.ConfigStd.Marshal, sonic.ConfigStd.Unmarshal}
+	}
+	return codec{json.Marshal, json.Unmarshal}
+}
+
+func defaults() Config {
+	return Config{
+		Backlog: 2048, Loops: 1, Workers: 1, WorkerConnections: 16384,
+		RequestBufferSize: 65535, ResponseBufferSize: 65536,
+		KeepAliveMS: 5000, HeaderMS: 10000, BodyMS: 60000,
+		EnableIOUring: true, EnableSIMD: true, EnableJIT: true,
+		MemoryPoolBytes: 1 << 30, ConnectionPoolSize: 1024, MaxBodyBytes: 100 << 20,
+		RedirectSlashes: true, LogLevel: "info", ServerHeader: "covet", DateHeader: true,
+		Backpressure: 1024, Exchanges: 4096,
+	}
+}
+
+// ParseConfig reads the JSON form of a configuration over the defaults.
+func ParseConfig(text []byte) (Config, error) {
+	var jit struct {
+		EnableJIT *bool `json:"enable_jit"`
+	}
+	if err := json.Unmarshal(text, &jit); err != nil {
+		return Config{}, fmt.Errorf("engine configuration is not JSON: %w", err)
+	}
+	c := defaults()
+	if err := newCodec(jit.EnableJIT == nil || *jit.EnableJIT).unmarshal(text, &c); err != nil {
+		return Config{}, fmt.Errorf("engine configuration: %w", err)
+	}
+	return c, c.check()
+}
+
+func (c *Config) check() error {
+	for _, r := range []struct {
+		name        string
+		value       int64
+		least, most int64
+	}{
+		{"loops", int64(c.Loops), 1, 32},
+		{"workers", int64(c.Workers), 1, 64},
+		{"backlog", int64(c.Backlog), 1, 1 << 20},
+		{"worker_connections", int64(c.WorkerConnections), 1, 1 << 20},
+		{"request_buffer_size", int64(c.RequestBufferSize), 1024, 65535},
+		{"response_buffer_size", int64(c.ResponseBufferSize), 4096, 1 << 26},
+		{"memory_pool_size", c.MemoryPoolBytes, 1 << 20, 1 << 40},
+		{"connection_pool_size", int64(c.ConnectionPoolSize), 0, 1 << 20},
+		{"max_body_size", c.MaxBodyBytes, 0, 1 << 50},
+		{"keepalive_timeout", c.KeepAliveMS, 0, 1 << 40},
+		{"request_timeout", c.RequestMS, 0, 1 << 40},
+		{"header_timeout", c.HeaderMS, 1, 1 << 40},
+		{"body_timeout", c.BodyMS, 1, 1 << 40},
+		{"backpressure", int64(c.Backpressure), 0, 1 << 20},
+		{"exchanges", int64(c.Exchanges), 1, 1 << 20},
+	} {
+		if r.value < r.least || r.value > r.most {
+			return fmt.Errorf("%s must be from %d to %d, not %d", r.name, r.least, r.most, r.value)
+		}
+	}
+	if len(c.Listeners) == 0 {
+		return errors.New("no address to listen on")
+	}
+	return nil
+}
+
+func (c *ConstantConfig) body() ([]byte, error) {
+	b, err := base64.StdEncoding.DecodeString(c.BodyB64)
+	if err != nil {
+		return nil, fmt.Errorf("constant body: %w", err)
+	}
+	return b, nil
+}
+
+func ms(n int64) int64 { return n * int64(time.Millisecond) }

@@ -1,0 +1,235 @@
+package engine
+
+import (
+	"github.com/covetpy/covetpy/bridge"
+	"github.com/covetpy/covetpy/libcovet/exchange"
+	"github.com/covetpy/covetpy/libcovet/netio"
+)
+
+// inlineBody is the most body bytes in bytes that travel with the head.
+const inlineBody = 64 << 10
+
+// feedAtOnce is how many waiting connections may try again in one turn.
+const feedAtOnce = 64
+
+// dispatch routes the request whose head is the first n bytes of p, and
+// returns how many bytes of p it has taken: none if it must wait.
+func (l *loop) dispatch(s *session, c *netio.Conn, p []byte, n int) int {
+	r := &l.request
+	keepAlive := r.Has(exchange.KeepAlive) && !l.draining
+	if r.Length > l.engine.maxBody {
+		s.headDone()
+		add(&l.count.requests, 1)
+		l.refuse(s, c, 413, "Request body too large")
+		return n
+	}
+	m := &l.match
+	l.engine.table.Lookup(r.Head, r.Path, r.Method, r.Verb.Of(r.Head), r.Has(exchange.Escaped), m)
+	if m.Status == 0 {
+		if k := l.engine.constantOf[m.Route]; k >= 0 {
+			l.begin(s, c, r, 0, &keepAlive)
+			l.answerConstant(s, c, &l.constant[k], keepAlive)
+			l.afterAnswer(s, c, keepAlive)
+			return n
+		}
+		return l.toWorker(s, c, p, n, keepAlive)
+	}
+	if l.engine.config.ForwardUnmatched && (m.Status == 404 || m.Status == 405) {
+		return l.toWorker(s, c, p, n, keepAlive)
+	}
+	l.begin(s, c, r, 0, &keepAlive)
+	l.answerUnmatched(s, c, keepAlive)
+	l.afterAnswer(s, c, keepAlive)
+	return n
+}
+
+// begin notes that a request head is done and its body, if any, follows. A
+// client that waits for 100 Continue and is answered by the engine gets a
+// final answer instead, after which the connection cannot be reused.
+func (l *loop) begin(s *session, c *netio.Conn, r *exchange.Request, id bridge.ID, keepAlive *bool) {
+	s.headDone()
+	add(&l.count.requests, 1)
+	if !r.HasBody() {
+		return
+	}
+	if r.Has(exchange.Expect100) && id == 0 {
+		*keepAlive = false
+		return
+	}
+	s.phase, s.bodyID, s.bodyGot, s.bodyLeft = phaseBody, id, 0, r.Length
+	if r.Has(exchange.Chunked) {
+		s.bodyLeft = -1
+		s.chunked = l.engine.chunked.get()
+	}
+}
+
+func (l *loop) afterAnswer(s *session, c *netio.Conn, keepAlive bool) {
+	if !keepAlive {
+		l.endSession(s, c)
+		return
+	}
+	if s.count == 0 {
+		l.pipelineEmpty(s, c)
+	}
+}
+
+// answerUnmatched answers what the router did not find.
+func (l *loop) answerUnmatched(s *session, c *netio.Conn, keepAlive bool) {
+	r, m := &l.request, &l.match
+	switch m.Status {
+	case 307:
+		l.redirect(s, c, keepAlive)
+	case 405:
+		l.fields = exchange.AppendField(l.fields[:0], []byte("allow"), m.Allow)
+		l.answerRefusal(s, c, 405, "Method Not Allowed", l.fields, keepAlive)
+	case 400:
+		l.answerRefusal(s, c, 400, "Malformed percent-encoding in the path", nil, keepAlive)
+	default:
+		if r.Method == exchange.MethodOptions && string(r.Target.Of(r.Head)) == "*" {
+			l.fields = exchange.AppendField(l.fields[:0], []byte("allow"), l.engine.allMethods)
+			l.response = exchange.Response{Status: 204, Length: -1, Fields: l.fields, Flags: exchange.NoBody}
+			l.access.note(c, r, 204)
+			l.answerNow(s, c, false, keepAlive)
+			return
+		}
+		l.answerRefusal(s, c, 404, "Not Found", nil, keepAlive)
+	}
+}
+
+// redirect sends the client to the same path with its last slash toggled.
+func (l *loop) redirect(s *session, c *netio.Conn, keepAlive bool) {
+	r := &l.request
+	path := r.Path.Of(r.Head)
+	to := append([]byte("http://"), r.Host.Of(r.Head)...)
+	if r.Host.Len == 0 {
+		to = append(to, c.Local().String()...)
+	}
+	if len(path) > 1 && path[len(path)-1] == '/' {
+		to = append(to, path[:len(path)-1]...)
+	} else {
+		to = append(append(to, path...), '/')
+	}
+	if r.Has(exchange.HasQuery) {
+		to = append(append(to, '?'), r.Query.Of(r.Head)...)
+	}
+	l.fields = exchange.AppendField(l.fields[:0], []byte("location"), to)
+	l.response = exchange.Response{Status: 307, Length: 0, Fields: l.fields}
+	l.access.note(c, r, 307)
+	l.answerNow(s, c, r.Method == exchange.MethodHead, keepAlive)
+}
+
+// toWorker hands the request to a worker.
+func (l *loop) toWorker(s *session, c *netio.Conn, p []byte, n int, keepAlive bool) int {
+	id, slot, ok := l.port.Begin()
+	if !ok {
+		return l.noRoom(s, c, n)
+	}
+	r := &l.request
+	inline := wholeBody(r, p[n:])
+	if !l.fill(id, slot, c, p[n:], inline) {
+		l.port.Release(id)
+		return l.noRoom(s, c, n)
+	}
+	i, o := l.owed.take()
+	o.id, o.minor, o.keepAlive = id, r.Minor, keepAlive
+	o.head, o.since = r.Method == exchange.MethodHead, l.now
+	if !l.port.Post(l.engine.pick(), id) {
+		l.port.Release(id)
+		l.owed.give(i)
+		return l.noRoom(s, c, n)
+	}
+	l.bySlot[l.local(id)] = i
+	l.enqueue(s, c, i, o)
+	add(&l.count.inFlight, 1)
+	if l.engine.timing.request > 0 && s.count == 1 {
+		c.SetDeadline(l.now + l.engine.timing.request)
+	}
+	if inline >= 0 {
+		s.headDone()
+		add(&l.count.requests, 1)
+		n += inline
+	} else {
+		o.expect = r.Has(exchange.Expect100) && r.Minor > 0
+		l.begin(s, c, r, id, &o.keepAlive)
+	}
+	s.final = !keepAlive
+	if s.final && s.phase != phaseBody {
+		s.phase = phaseOver
+	}
+	return n
+}
+
+// wholeBody is the length of the body if all of it is at hand and small
+// enough to travel with the head, else -1.
+func wholeBody(r *exchange.Request, rest []byte) int {
+	if !r.HasBody() {
+		return 0
+	}
+	if r.Length > 0 && r.Length <= inlineBody && r.Length <= int64(len(rest)) && !r.Has(exchange.Expect100) {
+		return int(r.Length)
+	}
+	return -1
+}
+
+// fill writes the request part of a slot. It reports false when there is no
+// memory for it.
+func (l *loop) fill(id bridge.ID, slot *bridge.Slot, c *netio.Conn, rest []byte, inline int) bool {
+	r, m := &l.request, &l.match
+	q := bridge.Request{Request: r, Route: uint32(m.Route), Verdict: m.Status, Peer: c.Remote(), Local: c.Local().Port()}
+	if m.Status == 0 {
+		q.Params = m.Params[:m.NumParams]
+	}
+	if r.HasBody() {
+		q.Flags |= bridge.RequestBody
+	}
+	if inline >= 0 {
+		q.Flags |= bridge.RequestBodyWhole
+		q.Body = rest[:inline]
+	} else if r.Has(exchange.Expect100) {
+		q.Flags |= bridge.RequestExpect
+	}
+	if r.Has(exchange.Escaped) {
+		q.Flags |= bridge.RequestEscaped
+	}
+	if r.Has(exchange.HasQuery) {
+		q.Flags |= bridge.RequestHasQuery
+	}
+	return l.port.Fill(id, slot, &q)
+}
+
+// noRoom makes the connection wait for memory, or refuses the request when
+// too many wait already.
+func (l *loop) noRoom(s *session, c *netio.Conn, n int) int {
+	if len(l.starved) < l.engine.config.Backpressure {
+		l.starve(s, c)
+		return 0
+	}
+	add(&l.count.requests, 1)
+	add(&l.count.refused, 1)
+	s.headDone()
+	l.fields = exchange.AppendField(l.fields[:0], []byte("retry-after"), []byte("1"))
+	l.answerRefusal(s, c, 503, "Service Unavailable", l.fields, false)
+	l.endSession(s, c)
+	return n
+}
+
+// starve queues the connection for the next free memory.
+func (l *loop) starve(s *session, c *netio.Conn) {
+	if !s.stalled {
+		l.starved = append(l.starved, starving{c.Index, c.Generation})
+	}
+	l.stall(s, c)
+	c.SetDeadline(l.now + starvedRetry)
+}
+
+// feedStarved lets connections that wait for memory try again, the longest
+// waiting first. Those for whom there is still none queue up once more.
+func (l *loop) feedStarved() {
+	n := min(len(l.starved), feedAtOnce)
+	for _, w := range l.starved[:n] {
+		if c := l.net.Conn(w.conn, w.generation); c != nil {
+			l.unstall(l.session(c), c)
+		}
+	}
+	l.starved = l.starved[:copy(l.starved, l.starved[n:])]
+}

@@ -1,0 +1,385 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/covetpy/covetpy/bridge"
+	"github.com/covetpy/covetpy/libcovet/exchange"
+	"github.com/covetpy/covetpy/libcovet/http1"
+	"github.com/covetpy/covetpy/libcovet/native"
+	"github.com/covetpy/covetpy/libcovet/netio"
+	"github.com/covetpy/covetpy/libcovet/route"
+)
+
+// The states of an engine, in the order it passes through them.
+const (
+	stateNew int32 = iota
+	stateRunning
+	stateDraining
+	stateStopped
+)
+
+// Engine owns the sockets, the loops and the channel to the workers.
+type Engine struct {
+	config     Config
+	codec      codec
+	timing     timing
+	maxBody    int64
+	log        *log
+	access     *accessWriter
+	channel    *bridge.Channel
+	table      *route.Table
+	constantOf []int32 // route number -> place in constants; -1 is a worker's route
+	constants  []*native.Constant
+	allMethods []byte
+	listeners  []listener
+	loops      []*loop
+	chunked    chunkedPool
+	state      atomic.Int32
+	started    time.Time
+
+	mu      sync.Mutex // guards the changes of state
+	running sync.WaitGroup
+	failure atomic.Pointer[error]
+}
+
+// New builds an engine and binds its addresses; it serves nothing yet.
+func New(config Config) (*Engine, error) {
+	e := &Engine{
+		config: config, codec: newCodec(config.EnableJIT),
+		timing: timing{
+			keepAlive: ms(config.KeepAliveMS), header: ms(config.HeaderMS),
+			body: ms(config.BodyMS), request: ms(config.RequestMS),
+		},
+		maxBody: config.MaxBodyBytes,
+		log:     newLog(os.Stderr, config.LogLevel),
+	}
+	if e.maxBody == 0 {
+		e.maxBody = 1<<63 - 1
+	}
+	if err := e.build(); err != nil {
+		e.Free()
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *Engine) build() error {
+	if err := e.buildRoutes(); err != nil {
+		return err
+	}
+	if err := e.listen(); err != nil {
+		return err
+	}
+	c, err := bridge.Create(bridge.Config{
+		Workers: e.config.Workers, Loops: e.config.Loops,
+		SlotsPerLoop: e.config.Exchanges, InboxCells: nextPower(e.config.Exchanges * e.config.Loops),
+		PoolBytes: e.config.MemoryPoolBytes,
+	})
+	if err != nil {
+		return fmt.Errorf("shared memory: %w", err)
+	}
+	e.channel = c
+	if e.config.AccessLog {
+		e.access = newAccessWriter(os.Stdout)
+	}
+	for i := range e.config.Loops {
+		l, err := e.newLoop(i)
+		if err != nil {
+			return err
+		}
+		e.loops = append(e.loops, l)
+	}
+	return nil
+}
+
+func nextPower(n int) int {
+	p := 64
+	for p < n {
+		p *= 2
+	}
+	return p
+}
+
+func (e *Engine) buildRoutes() error {
+	var b route.Builder
+	most := uint32(0)
+	methods := map[string]bool{}
+	for i := range e.config.Routes {
+		most = max(most, e.config.Routes[i].ID)
+	}
+	e.constantOf = make([]int32, most+1)
+	for i := range e.constantOf {
+		e.constantOf[i] = -1
+	}
+	for i := range e.config.Routes {
+		if err := e.addRoute(&b, &e.config.Routes[i], methods); err != nil {
+			return err
+		}
+	}
+	e.table = b.Build(route.Options{RedirectSlashes: e.config.RedirectSlashes})
+	var list []string
+	for m := exchange.MethodGet; m < exchange.NumMethods; m++ {
+		if methods[m.String()] {
+			list = append(list, m.String())
+		}
+	}
+	e.allMethods = []byte(strings.Join(append(list, "OPTIONS"), ", "))
+	return nil
+}
+
+func (e *Engine) addRoute(b *route.Builder, r *RouteConfig, methods map[string]bool) error {
+	if r.ID == 0 {
+		return fmt.Errorf("route %s: number 0 is not a route", r.Path)
+	}
+	for _, m := range r.Methods {
+		methods[m] = m != "OPTIONS"
+		if err := b.Add(m, r.Path, route.ID(r.ID)); err != nil && !errors.Is(err, route.ErrShadowed) {
+			return fmt.Errorf("route %s: %w", r.Path, err)
+		}
+	}
+	if r.Constant == nil {
+		return nil
+	}
+	body, err := r.Constant.body()
+	if err != nil {
+		return fmt.Errorf("route %s: %w", r.Path, err)
+	}
+	k, err := native.NewConstant(len(e.constants), r.Constant.Status, r.Constant.MediaType, r.Constant.Headers, body)
+	if err != nil {
+		return fmt.Errorf("route %s: %w", r.Path, err)
+	}
+	e.constantOf[r.ID] = int32(k.Index)
+	e.constants = append(e.constants, k)
+	return nil
+}
+
+func (e *Engine) newLoop(index int) (*loop, error) {
+	l := &loop{
+		engine: e, index: index, port: e.channel.Port(index),
+		limits: http1.Limits{
+			MaxTarget: e.config.RequestBufferSize / 2, MaxHead: e.config.RequestBufferSize,
+			MaxHeaders: exchange.MaxHeaders, NoSIMD: !e.config.EnableSIMD,
+		},
+		bySlot:   make([]uint32, e.config.Exchanges),
+		constant: make([]constantImage, len(e.constants)),
+	}
+	l.stamp.Init(e.config.ServerHeader, e.config.DateHeader)
+	for i, k := range e.constants {
+		l.constant[i] = constantImage{answer: k, stamp: -1}
+	}
+	if e.access != nil {
+		l.access = &accessLog{writer: e.access}
+	}
+	var err error
+	l.net, err = netio.NewLoop(e.netOptions(index), l)
+	if err != nil {
+		return nil, fmt.Errorf("loop %d: %w", index, err)
+	}
+	for i := range e.listeners {
+		l.net.AddListener(e.listeners[i].fds[index], i)
+	}
+	return l, nil
+}
+
+func (e *Engine) netOptions(index int) netio.Options {
+	o := netio.Options{
+		Backend: netio.Auto, Doorbell: e.channel.LoopDoorbell(index),
+		MaxConns:  (e.config.WorkerConnections + e.config.Loops - 1) / e.config.Loops,
+		HighWater: e.config.ResponseBufferSize, LowWater: e.config.ResponseBufferSize / 4,
+		MaxInput: e.config.RequestBufferSize + pieceBytes, CPU: -1,
+		Log: func(level slog.Level, text string) { e.netLog(level, text, index) },
+	}
+	if !e.config.EnableIOUring {
+		o.Backend = netio.Epoll
+	}
+	if index < len(e.config.PinCPUs) {
+		o.CPU = e.config.PinCPUs[index]
+	}
+	return o
+}
+
+// netLog passes on what a loop says; what every loop would say, only the
+// first one does.
+func (e *Engine) netLog(level slog.Level, text string, index int) {
+	switch {
+	case level >= slog.LevelWarn:
+		e.log.warn(text)
+	case index != 0:
+	case level == slog.LevelInfo:
+		e.log.info(text)
+	default:
+		e.log.debug(text)
+	}
+}
+
+// Start runs the loops. They serve until Stop.
+func (e *Engine) Start() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.state.CompareAndSwap(stateNew, stateRunning) {
+		return errors.New("the engine was started before")
+	}
+	e.started = time.Now()
+	e.channel.SetState(bridge.StateRunning)
+	for _, l := range e.loops {
+		e.running.Add(1)
+		go e.run(l)
+	}
+	return nil
+}
+
+func (e *Engine) run(l *loop) {
+	defer e.running.Done()
+	if err := l.net.Run(); err != nil {
+		err = fmt.Errorf("loop %d: %w", l.index, err)
+		e.failure.Store(&err)
+		e.log.line(levelError, err.Error())
+	}
+}
+
+// pick chooses the worker for the next request.
+func (e *Engine) pick() int { return 0 }
+
+// Drain stops accepting and lets the connections end after what they are
+// owed. It returns at once; Status tells how far it has come.
+func (e *Engine) Drain() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.state.CompareAndSwap(stateRunning, stateDraining) {
+		e.channel.SetState(bridge.StateDraining)
+		e.wake()
+	}
+}
+
+// Stop ends the loops and closes every socket. It reports whether the loops
+// ended within the limit.
+func (e *Engine) Stop(limit time.Duration) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.state.Swap(stateStopped) == stateNew {
+		return true
+	}
+	e.channel.SetState(bridge.StateStopped)
+	e.wake()
+	ended := make(chan struct{})
+	go func() {
+		e.running.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return true
+	case <-time.After(limit):
+		return false
+	}
+}
+
+func (e *Engine) wake() {
+	one := []byte{1, 0, 0, 0, 0, 0, 0, 0}
+	for i := range e.loops {
+		// A full counter means that the loop is being woken already.
+		_, _ = unix.Write(e.channel.LoopDoorbell(i), one)
+	}
+}
+
+// Free gives everything back. The loops must have ended.
+func (e *Engine) Free() {
+	if e.state.Swap(stateStopped) == stateNew {
+		for _, l := range e.loops { // only running gives a loop's memory back
+			l.net.Stop()
+			_ = l.net.Run() // it has served nothing that could be lost
+		}
+	}
+	e.loops = nil
+	e.closeListeners()
+	if e.access != nil {
+		e.access.close()
+		e.access = nil
+	}
+	if e.channel != nil {
+		_ = e.channel.Close() // unmapping cannot be repaired
+		e.channel = nil
+	}
+}
+
+// Channel is what the workers attach to.
+func (e *Engine) Channel() *bridge.Channel { return e.channel }
+
+// Loops is the number of loops.
+func (e *Engine) Loops() int { return len(e.loops) }
+
+// Status is the engine's figures.
+type Status struct {
+	State       string  `json:"state"`
+	Uptime      float64 `json:"uptime"`
+	Connections uint64  `json:"connections"`
+	Accepted    uint64  `json:"accepted"`
+	Requests    uint64  `json:"requests"`
+	InFlight    uint64  `json:"in_flight"`
+	Refused     uint64  `json:"refused"`
+	Slots       int     `json:"slots_in_use"`
+	Blocks      int     `json:"blocks_in_use"`
+	Backend     string  `json:"backend"`
+	Failure     string  `json:"failure,omitempty"`
+}
+
+// Status adds up the loops' figures.
+func (e *Engine) Status() Status {
+	names := [...]string{"new", "running", "draining", "stopped"}
+	s := Status{State: names[e.state.Load()]}
+	if !e.started.IsZero() {
+		s.Uptime = time.Since(e.started).Seconds()
+	}
+	for _, l := range e.loops {
+		s.Connections += l.count.connections.Load()
+		s.Accepted += l.count.accepted.Load()
+		s.Requests += l.count.requests.Load()
+		s.InFlight += l.count.inFlight.Load()
+		s.Refused += l.count.refused.Load()
+		s.Backend = l.net.BackendName()
+	}
+	if e.channel != nil {
+		s.Slots, s.Blocks = e.channel.InUse()
+	}
+	if err := e.failure.Load(); err != nil {
+		s.Failure = (*err).Error()
+	}
+	return s
+}
+
+// StatusJSON is Status as JSON.
+func (e *Engine) StatusJSON() ([]byte, error) {
+	b, err := e.codec.marshal(e.Status())
+	if err != nil {
+		return nil, fmt.Errorf("status: %w", err)
+	}
+	return b, nil
+}
+
+// Address is where listener i is bound, "host:port" or a path; "" if there is
+// no such listener.
+func (e *Engine) Address(i int) string {
+	if i < 0 || i >= len(e.listeners) {
+		return ""
+	}
+	return e.listeners[i].address
+}
+
+func parseFD(text string) (int, error) {
+	fd, err := strconv.Atoi(text)
+	if err != nil || fd < 0 {
+		return -1, fmt.Errorf("%q is not a file descriptor", text)
+	}
+	return fd, nil
+}

@@ -1,0 +1,232 @@
+package engine
+
+import (
+	"sync/atomic"
+
+	"github.com/covetpy/covetpy/bridge"
+	"github.com/covetpy/covetpy/libcovet/exchange"
+	"github.com/covetpy/covetpy/libcovet/http1"
+	"github.com/covetpy/covetpy/libcovet/netio"
+	"github.com/covetpy/covetpy/libcovet/route"
+)
+
+// loop serves the connections of one netio loop. All its methods run on that
+// loop's thread, so nothing in it is locked.
+type loop struct {
+	engine *Engine
+	index  int
+	net    *netio.Loop
+	port   *bridge.Port
+	limits http1.Limits
+	stamp  http1.Stamp
+
+	sessions sessionTable
+	owed     owedTable
+	bySlot   []uint32 // local slot index -> owed record; 0 is none
+	starved  []starving
+	constant []constantImage
+	access   *accessLog
+
+	request  exchange.Request
+	match    route.Match
+	response exchange.Response
+	scratch  []byte
+	fields   []byte
+
+	now      int64
+	draining bool
+	count    counters
+}
+
+// starving is a connection whose next request waits for a free slot or block.
+type starving struct{ conn, generation uint32 }
+
+// counters are a loop's figures; others may read them at any time.
+type counters struct {
+	connections, accepted, requests, inFlight, refused atomic.Uint64
+}
+
+func (l *loop) session(c *netio.Conn) *session { return l.sessions.at(c.Index) }
+
+// Opened starts the HTTP state of a new connection.
+func (l *loop) Opened(c *netio.Conn) {
+	l.session(c).reset(l.now)
+	add(&l.count.connections, 1)
+	add(&l.count.accepted, 1)
+	c.SetDeadline(l.now + l.engine.timing.header)
+	if l.draining {
+		c.Abort()
+	}
+}
+
+// Closed tells the exchanges still in work that nobody waits for them.
+func (l *loop) Closed(c *netio.Conn) {
+	s := l.session(c)
+	for i := s.first; i != 0; {
+		o := l.owed.at(i)
+		next := o.next
+		l.abandon(i, o)
+		i = next
+	}
+	if s.chunked != nil {
+		l.engine.chunked.put(s.chunked)
+	}
+	s.reset(0)
+	s.phase = phaseOver
+	add(&l.count.connections, ^uint64(0))
+}
+
+// abandon gives an owed answer up. The record of one that a worker still
+// works on lives until the worker is done.
+func (l *loop) abandon(i uint32, o *owed) {
+	o.gone = true
+	if o.id == 0 {
+		l.owed.give(i)
+		return
+	}
+	slot := l.port.Lookup(o.id)
+	if slot == nil {
+		l.owed.give(i)
+		return
+	}
+	if slot.WorkerFlags()&bridge.WorkerDone != 0 {
+		l.release(i, o)
+		return
+	}
+	slot.RaiseEngine(bridge.EngineCancelled | bridge.EngineBodyBroken | bridge.EngineBodyEnd)
+	l.port.Notify(o.id, slot)
+}
+
+// release frees the slot of a finished exchange and its record.
+func (l *loop) release(i uint32, o *owed) {
+	l.bySlot[l.local(o.id)] = 0
+	l.port.Release(o.id)
+	l.owed.give(i)
+	add(&l.count.inFlight, ^uint64(0))
+}
+
+// local is the index of an exchange's slot among this loop's own.
+func (l *loop) local(id bridge.ID) uint32 {
+	return id.Index() - uint32(l.index*l.engine.config.Exchanges)
+}
+
+// Ended notes that the peer sends nothing more: what is owed is still sent.
+func (l *loop) Ended(c *netio.Conn) {
+	s := l.session(c)
+	s.ended = true
+	if s.phase == phaseBody && s.bodyID != 0 {
+		l.breakBody(s, 0)
+	}
+	s.phase = phaseOver
+	s.closing = true
+	if s.count == 0 {
+		c.CloseAfterFlush()
+		return
+	}
+	l.cancelUnanswered(s)
+}
+
+// cancelUnanswered tells the workers that the client seems to have gone. A
+// half-closed client still gets its answers.
+func (l *loop) cancelUnanswered(s *session) {
+	for i := s.first; i != 0; {
+		o := l.owed.at(i)
+		if slot := l.port.Lookup(o.id); o.id != 0 && slot != nil {
+			slot.RaiseEngine(bridge.EngineHalfClosed)
+			l.port.Notify(o.id, slot)
+		}
+		i = o.next
+	}
+}
+
+// Drained goes on with an answer that waited for the client to read.
+func (l *loop) Drained(c *netio.Conn) {
+	s := l.session(c)
+	s.active = l.now
+	l.flush(s, c)
+}
+
+// Released frees a block that the kernel has sent.
+func (l *loop) Released(token uint64) { l.port.FreeSent(token) }
+
+// Awake begins a turn.
+func (l *loop) Awake(now int64) {
+	l.now = now
+	l.port.Awake()
+	l.stamp.Refresh(now)
+	if l.engine.state.Load() >= stateDraining && !l.draining {
+		l.drain()
+	}
+}
+
+// Work passes on what the workers have answered. It reports whether there may
+// be more at once.
+func (l *loop) Work() bool {
+	const budget = 4096
+	n := 0
+	for ; n < budget; n++ {
+		id, slot, ok := l.port.Next()
+		if !ok {
+			break
+		}
+		l.news(id, slot)
+	}
+	if len(l.starved) > 0 {
+		l.feedStarved()
+	}
+	l.port.Ring()
+	l.access.flush()
+	if l.engine.state.Load() == stateStopped {
+		l.net.Stop()
+	}
+	return n == budget
+}
+
+// Sleep announces that the loop is about to wait, and looks again.
+func (l *loop) Sleep() bool { return l.port.Sleep() }
+
+// news handles one exchange that a worker has told something about.
+func (l *loop) news(id bridge.ID, slot *bridge.Slot) {
+	i := l.bySlot[l.local(id)]
+	if i == 0 {
+		return
+	}
+	o := l.owed.at(i)
+	flags := slot.WorkerFlags()
+	if o.gone {
+		if flags&bridge.WorkerDone != 0 {
+			l.release(i, o)
+		}
+		return
+	}
+	c := l.net.Conn(o.conn, o.generation)
+	if c == nil {
+		l.abandon(i, o)
+		return
+	}
+	s := l.session(c)
+	if s.first == i {
+		l.flush(s, c)
+	}
+	if s.blocked && s.bodyID == id {
+		s.blocked = false
+		c.ResumeRead()
+	}
+}
+
+// drain begins a graceful end: idle connections close now, the others after
+// the answers they are owed.
+func (l *loop) drain() {
+	l.draining = true
+	l.net.StopAccepting()
+	l.net.Each(func(c *netio.Conn) {
+		s := l.session(c)
+		if s.idle() || s.phase == phaseDetect {
+			s.phase, s.closing = phaseOver, true
+			c.CloseAfterFlush()
+		}
+	})
+}
+
+// add changes a figure that only this loop writes.
+func add(n *atomic.Uint64, by uint64) { n.Store(n.Load() + by) }

@@ -1,0 +1,94 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/covetpy/covetpy/bridge"
+	"github.com/covetpy/covetpy/libcovet/native"
+	"github.com/covetpy/covetpy/libcovet/netio"
+)
+
+// starvedRetry is how soon a connection that waits for memory tries again
+// when nothing else wakes the loop.
+const starvedRetry = int64(20 * time.Millisecond)
+
+// timing holds the limits of a connection in nanoseconds; 0 is no limit.
+type timing struct {
+	keepAlive, header, body, request int64
+}
+
+// Expired looks at why a connection waits. Deadlines are set where a wait
+// begins and only looked at here, so a busy connection pays nothing for them.
+func (l *loop) Expired(c *netio.Conn) {
+	s := l.session(c)
+	if s.stalled && s.count < maxPipeline {
+		l.unstall(s, c) // it stalls again, with a new deadline, if there is still no room
+	}
+	due := l.due(s, c)
+	switch {
+	case due == 0:
+		c.SetDeadline(0)
+	case due > l.now:
+		c.SetDeadline(due)
+	default:
+		l.timeUp(s, c)
+	}
+}
+
+// due is when the connection's present wait ends; 0 is never.
+func (l *loop) due(s *session, c *netio.Conn) int64 {
+	t := &l.engine.timing
+	if n := c.Buffered(); n > 0 {
+		if n != s.unsent {
+			s.unsent, s.active = n, l.now
+		}
+		return s.active + t.body
+	}
+	switch {
+	case s.phase == phaseBody && !s.blocked && !s.stalled:
+		return s.active + t.body
+	case s.count > 0:
+		o := l.owed.at(s.first)
+		if t.request == 0 || o.id == 0 || o.started {
+			return 0
+		}
+		return o.since + t.request
+	case s.headSince != 0:
+		return s.headSince + t.header
+	case s.phase == phaseDetect:
+		return s.active + t.header
+	}
+	return s.active + t.keepAlive
+}
+
+// timeUp ends a wait that has lasted too long.
+func (l *loop) timeUp(s *session, c *netio.Conn) {
+	switch {
+	case c.Buffered() > 0:
+		c.Abort()
+	case s.phase == phaseBody && !s.blocked && !s.stalled:
+		l.breakBody(s, 0)
+		l.bodyFailed(s, c, 408, "The request body did not arrive in time")
+	case s.count > 0:
+		l.requestTimeUp(s, c)
+	case s.headSince != 0:
+		l.request.Reset(nil)
+		l.refuse(s, c, 408, "The request head did not arrive in time")
+	default:
+		s.phase, s.closing = phaseOver, true
+		c.CloseAfterFlush()
+	}
+}
+
+// requestTimeUp answers for a worker that has not begun its answer in time.
+func (l *loop) requestTimeUp(s *session, c *netio.Conn) {
+	i := s.first
+	o := l.owed.at(i)
+	if slot := l.port.Lookup(o.id); slot != nil {
+		slot.RaiseEngine(bridge.EngineCancelled)
+		l.access.noteStatus(c, slot, l.port, 504)
+	}
+	native.Refusal(&l.response, 504, "The handler did not answer in time", nil, l.scratch)
+	c.Commit(appendResponse(c.Reserve(512), &l.response, o.minor, false, &l.stamp))
+	l.lastAnswered(s, c)
+}
