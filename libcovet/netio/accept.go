@@ -4,11 +4,14 @@ import (
 	"fmt"
 	"log/slog"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/covetpy/covetpy/libcovet/netio/proactor"
 )
+
+const limitLogPause = int64(10 * time.Second) // a loop at its limit would log with every connection
 
 type listener struct {
 	fd, tag int
@@ -82,8 +85,8 @@ func (l *Loop) onAccept(e *proactor.Event) {
 	default:
 		l.admit(int(e.Res), s.tag)
 	}
-	if l.open >= l.options.MaxConns && !l.limitLogged {
-		l.limitLogged = true
+	if l.open >= l.options.MaxConns && l.limitLogAt <= l.now {
+		l.limitLogAt = l.now + limitLogPause
 		l.options.Log(slog.LevelWarn, fmt.Sprintf("accepting pauses: %d connections are open, the limit", l.open))
 	}
 	l.adjustAccept()
@@ -111,9 +114,6 @@ func (l *Loop) admitParked() {
 		served++
 	}
 	l.parked = l.parked[:copy(l.parked, l.parked[served:])]
-	if l.open < l.options.MaxConns*3/4 {
-		l.limitLogged = false
-	}
 }
 
 func (l *Loop) dropParked() {

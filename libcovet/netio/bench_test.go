@@ -11,11 +11,17 @@ import (
 // rawClient is a connected socket outside of Go's poller, so that only the loop's allocations are counted.
 func rawClient(t testing.TB, v *server) int {
 	t.Helper()
+	fd := openClient(t, v)
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	return fd
+}
+
+func openClient(t testing.TB, v *server) int {
+	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = unix.Close(fd) })
 	to := netip.MustParseAddrPort(v.address)
 	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}); err != nil {
 		t.Fatal(err)
@@ -101,9 +107,11 @@ func TestMemoryOfIdleConnections(t *testing.T) {
 		v := start(t, Options{Backend: kind}, s)
 		v.do(func() { l = v.loop })
 		roundTrip(t, rawClient(t, v), make([]byte, 10))
+		clients, message := make([]int, count), make([]byte, 10)
 		before := heapInUse()
-		for range count {
-			roundTrip(t, rawClient(t, v), make([]byte, 10))
+		for i := range clients {
+			clients[i] = openClient(t, v)
+			roundTrip(t, clients[i], message)
 		}
 		after := heapInUse()
 		v.do(func() {
@@ -113,8 +121,11 @@ func TestMemoryOfIdleConnections(t *testing.T) {
 				}
 			})
 		})
+		for _, fd := range clients {
+			_ = unix.Close(fd)
+		}
 		each := (int64(after) - int64(before)) / count
-		t.Logf("%d bytes of Go memory per idle connection, the test's client among them", each)
+		t.Logf("%d bytes of Go memory per idle connection", each)
 		if each > limit {
 			t.Errorf("more than %d bytes", limit)
 		}

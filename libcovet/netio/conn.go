@@ -145,8 +145,10 @@ func (c *Conn) AboveHighWater() bool { return c.aboveHigh }
 
 // PauseRead stops reading. What still arrives, at most what was in flight, is kept and not offered until ResumeRead.
 func (c *Conn) PauseRead() {
-	c.paused = true
-	c.stopReceiving()
+	if c.state == stateOpen {
+		c.paused = true
+		c.stopReceiving()
+	}
 }
 
 // ResumeRead reads again. Kept input is offered later in the same turn, also if reading was not paused.
@@ -176,8 +178,14 @@ func (c *Conn) stopReceiving() {
 	}
 }
 
-// SetDeadline makes Handler.Expired be called at a time of Loop.Now, in nanoseconds, or a tick later; 0 means never.
+// SetDeadline makes Handler.Expired be called at a time of Loop.Now, in nanoseconds, or up to 10 ms later; 0 means never.
 func (c *Conn) SetDeadline(at int64) {
+	if c.state == stateOpen {
+		c.setDeadline(at)
+	}
+}
+
+func (c *Conn) setDeadline(at int64) {
 	c.deadline = at
 	if at != 0 && (c.armed == 0 || at < c.armed) {
 		c.loop.arm(c, at)
@@ -194,8 +202,10 @@ func (c *Conn) CloseAfterFlush() {
 	c.state = stateFlushing
 	c.dropInput()
 	c.paused, c.full = false, false
-	c.SetDeadline(c.loop.now + flushLimit)
+	c.setDeadline(c.loop.now + flushLimit)
 	c.markDirty()
+	// A peer that doesn't read before it has sent everything would never let the output go.
+	c.loop.receive(c)
 }
 
 // Abort closes at once and discards output; a TCP peer gets a RST. Only Released and Closed are called from here on, later.

@@ -58,15 +58,15 @@ type Loop struct {
 	turns         uint64
 	acceptRetryAt int64
 	trimAt        int64
+	limitLogAt    int64
 
-	again       bool // don't block in the next turn
-	begun       bool // Handler.Awake was called in this turn
-	asleep      bool // Handler.Sleep was true and Awake was not called since
-	stopped     bool
-	closing     bool // Run is ending
-	notAccept   bool
-	limitLogged bool
-	doorbell    bool // its poll is armed
+	again     bool // don't block in the next turn
+	begun     bool // Handler.Awake was called in this turn
+	asleep    bool // Handler.Sleep was true and Awake was not called since
+	stopped   bool
+	closing   bool // Run is ending
+	notAccept bool
+	doorbell  bool // its poll is armed
 }
 
 // NewLoop prepares a loop; Run must be called, as only that gives its memory and descriptors back.
@@ -322,16 +322,34 @@ func (l *Loop) shutdown(orderly bool) error {
 		l.finish()
 		count, err := l.backend.Turn(int64(wheelTick), l.events)
 		if err != nil || l.clock() > limit {
-			l.scratch, l.pool.maps = nil, nil
-			l.backend.Shutdown()
-			return errors.Join(err, errors.New("netio: operations were still under way at the end; their memory stays mapped"))
+			return errors.Join(err, l.abandon())
 		}
 		l.dispatch(l.events[:count])
 		l.recycle()
 		l.finish()
 	}
+	if !orderly {
+		return l.abandon()
+	}
 	l.tellSent()
 	_, err := l.backend.Turn(0, l.events)
 	l.backend.Shutdown()
 	return err
+}
+
+// abandon ends a loop whose operations can't be awaited. The kernel may still use their memory, so it stays mapped.
+func (l *Loop) abandon() error {
+	l.scratch, l.pool.maps = nil, nil
+	l.backend.Shutdown()
+	l.Each(func(c *Conn) {
+		for c.head != nil {
+			l.pop(c)
+		}
+		_ = unix.Close(c.fd)
+		l.awake()
+		l.handler.Closed(c)
+		l.give(c)
+	})
+	l.tellSent()
+	return errors.New("netio: operations were still under way at the end; their memory stays mapped")
 }

@@ -1,6 +1,8 @@
 package netio
 
 import (
+	"bytes"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -90,4 +92,54 @@ func resident(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return pages * unix.Getpagesize()
+}
+
+func TestLoopGivesMemoryBackAfterABurst(t *testing.T) {
+	eachBackend(t, func(t *testing.T, kind Kind) {
+		const count, each = 50, 8 << 20
+		message := pattern(each)
+		s := &script{received: func(c *Conn, p []byte) int {
+			for rest := message; len(rest) > 0; {
+				n := min(len(rest), largeSlab)
+				c.Commit(append(c.Reserve(n), rest[:n]...))
+				rest = rest[n:]
+			}
+			return len(p)
+		}}
+		v := start(t, Options{Backend: kind}, s)
+		for range count {
+			c := v.dial()
+			write(t, c, []byte("x"))
+			if _, err := c.Read(make([]byte, 1)); err != nil {
+				t.Fatal(err)
+			}
+			_ = c.Close()
+		}
+		v.until("all to be closed", func() bool { return s.closes == count })
+		v.until("the trim", func() bool { return !v.loop.pool.excess() && v.loop.trimAt == 0 })
+	})
+}
+
+// A peer that sends everything before it reads must not be cut off.
+func TestFlushingReadsOn(t *testing.T) {
+	eachBackend(t, func(t *testing.T, kind Kind) {
+		const size = 900 << 10
+		answer := pattern(16 << 20)
+		s := &script{received: func(c *Conn, p []byte) int {
+			c.PauseRead()
+			c.Commit(append(c.Reserve(len(answer)), answer...))
+			c.CloseAfterFlush()
+			return len(p)
+		}}
+		v := start(t, Options{Backend: kind}, s)
+		c := v.dial()
+		write(t, c, make([]byte, size))
+		if err := c.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(c)
+		if err != nil || !bytes.Equal(got, answer) {
+			t.Errorf("got %d bytes of %d, %v", len(got), len(answer), err)
+		}
+	})
 }

@@ -96,8 +96,8 @@ func setDefault(field *int, value int) {
 	}
 }
 
-// Handler is what a loop calls; the engine implements it, one per loop. Every call is on the loop's thread. None of them
-// is made from inside a method of Conn or Loop, with the exception of Released, which SendBorrowed never calls either.
+// Handler is what a loop calls; the engine implements it, one per loop. Every call is on the loop's thread, and none is made
+// from inside a method of Conn or of Loop other than Run.
 type Handler interface {
 	// Opened announces a new connection.
 	Opened(c *Conn)
@@ -121,10 +121,11 @@ type Handler interface {
 	// Closed is called exactly once per Opened, when the connection is gone. c is recycled afterwards.
 	Closed(c *Conn)
 
-	// Awake begins a turn: events are about to be handled. now is Loop.Now.
+	// Awake begins a turn of the loop in which the handler is called. now is Loop.Now. Turns that only take notice of
+	// finished sends pass the handler by; after Sleep it then still counts as asleep.
 	Awake(now int64)
 
-	// Work follows the events: queues are drained and answers written. If more is true, the loop doesn't sleep this turn.
+	// Work follows the events of a turn that began with Awake: queues are drained and answers written. If more is true, the loop doesn't sleep this turn.
 	Work() (more bool)
 
 	// Sleep announces that the loop is about to block. ok false means that there is work after all.

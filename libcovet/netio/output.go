@@ -13,8 +13,9 @@ import (
 const (
 	flushLimit     = int64(30 * time.Second) // without progress while the last output is sent
 	lingerLimit    = int64(2 * time.Second)
-	maxVector      = 64   // segments of one send
-	vectorSegments = 4096 // segments of all vectored sends of a turn
+	maxSend        = 1 << 30 // bytes; a result has 31 bits
+	maxVector      = 64      // segments of one send
+	vectorSegments = 4096    // segments of all vectored sends of a turn
 )
 
 // flush starts one send per connection that was written to in this turn.
@@ -58,6 +59,7 @@ func (l *Loop) startSend(c *Conn) (sent int32, done bool) {
 		}
 	}
 	data := c.head.data()
+	data = data[:min(len(data), maxSend)]
 	return l.backend.Send(c.fd, c.token(opSend), address(data), len(data))
 }
 
@@ -119,7 +121,7 @@ func (l *Loop) sent(c *Conn, result int32) {
 		l.pop(c)
 	}
 	if c.state == stateFlushing {
-		c.SetDeadline(l.now + flushLimit)
+		c.setDeadline(l.now + flushLimit)
 	}
 	if c.aboveHigh && c.buffered <= l.options.LowWater {
 		c.aboveHigh = false
@@ -159,7 +161,7 @@ func (l *Loop) flushed(c *Conn) {
 		return
 	}
 	c.state = stateLingering
-	c.SetDeadline(l.now + lingerLimit)
+	c.setDeadline(l.now + lingerLimit)
 	l.receive(c)
 }
 
