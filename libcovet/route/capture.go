@@ -107,15 +107,13 @@ func reachRun(k kind, text []byte, here, after bitset) {
 func reachFloat(text []byte, here, after bitset) {
 	var digits, fraction, number bool // what leads on from i+1: digits, ".digits", a float
 	for i := len(text) - 1; i >= 0; i-- {
-		switch {
-		case isDigit(text[i]):
-			number = number || fraction || after.has(i+1)
-			digits = digits || after.has(i+1)
-			fraction = false
-		default:
+		if !isDigit(text[i]) {
 			fraction = text[i] == '.' && digits
 			digits, number = false, false
+			continue
 		}
+		number = number || fraction || after.has(i+1)
+		digits = digits || after.has(i+1)
 		if number {
 			here.set(i)
 		}

@@ -78,6 +78,12 @@ var cases = []struct {
 		"GET /d/x/edit/7": "1 x 7", "GET /d/x/edit/y": "2 x/edit/y", "GET /d//edit/7/edit/8": "1 /edit/7 8", "GET /d/": "2 ",
 		"GET /x-y/z.w": "3 x y/z w", "GET /x-.w": "3 x  w", "GET /d": "=404",
 	}},
+	{"longest suffix", []string{"GET /{n}.gz", "GET /{n}.tar.gz", "GET /{n}", "GET /{n}{m:int}"}, map[string]string{
+		"GET /a.gz": "1 a", "GET /a.tar.gz": "2 a", "GET /a.zip": "3 a.zip", "GET /a1": "4 a 1",
+	}},
+	{"path last", []string{"GET /{a}-{p:path}", "GET /{b}", "GET /{a:int}-{p:path}"}, map[string]string{
+		"GET /x-y": "2 x-y", "GET /1-y": "2 1-y", "GET /x-y/z": "1 x y/z", "GET /1-y/z": "3 1 y/z",
+	}},
 	{"methods", []string{"GET /x", "POST /x", "PROPFIND /x", "DELETE /{y}", "HEAD /h"}, map[string]string{
 		"GET /x": "1", "POST /x": "2", "PROPFIND /x": "3", "DELETE /x": "4 x", "HEAD /h": "5",
 		"HEAD /x": "=405 DELETE, GET, POST, PROPFIND", "MKCOL /x": "=405 DELETE, GET, POST, PROPFIND", "get /x": "=405 DELETE, GET, POST, PROPFIND",

@@ -73,9 +73,6 @@ func (w *Wheel) move(id uint32, deadline int64) {
 	t := &w.timers[id]
 	t.deadline = deadline
 	if t.slot != 0 {
-		if t.lazyAfter <= w.current*w.tick {
-			return // it is looked at in the next tick or before: there is no earlier slot
-		}
 		w.unlink(t)
 	}
 	w.file(id, t)
