@@ -97,7 +97,7 @@ lint-python: venv
 lint-c: venv
 	include=$$(python -c 'import sysconfig; print(sysconfig.get_path("include"))'); \
 	for file in pybind/*.c; do \
-		gcc -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -fsyntax-only -Ibridge -Ipybind -I"$$include" "$$file"; done
+		gcc -std=c11 -D_GNU_SOURCE -DPy_LIMITED_API=0x030B0000 -Wall -Wextra -Werror -fsyntax-only -Ibridge -Ipybind -I"$$include" "$$file"; done
 
 # ---- distributions ----------------------------------------------------------
 
@@ -108,5 +108,5 @@ sdist: venv ## the source distribution, into dist/
 	python -c 'from _build import backend; print(backend.build_sdist("dist"))' | tail -1
 
 clean: ## removes everything that is not in the repository's history
-	rm -rf $(VENV) build dist *.egg-info covet/*.so .mypy_cache .ruff_cache .pytest_cache .work
+	rm -rf $(VENV) build dist *.egg-info covet/*.so covet/*.[cho] pybind/*.o .mypy_cache .ruff_cache .pytest_cache .work
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
