@@ -20,6 +20,7 @@ func (l *loop) dispatch(s *session, c *netio.Conn, p []byte, n int) int {
 	if r.Length > l.engine.maxBody {
 		s.headDone()
 		add(&l.count.requests, 1)
+		l.access.note(c, r, 413)
 		l.refuse(s, c, 413, "Request body too large")
 		return n
 	}

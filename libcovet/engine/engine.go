@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -75,6 +76,10 @@ func New(config Config) (*Engine, error) {
 }
 
 func (e *Engine) build() error {
+	// A loop that waits briefly keeps its P; the rest of the process needs one too.
+	if runtime.GOMAXPROCS(0) <= e.config.Loops {
+		runtime.GOMAXPROCS(e.config.Loops + 1)
+	}
 	if err := e.buildRoutes(); err != nil {
 		return err
 	}
@@ -198,6 +203,7 @@ func (e *Engine) netOptions(index int) netio.Options {
 		MaxConns:  (e.config.WorkerConnections + e.config.Loops - 1) / e.config.Loops,
 		HighWater: e.config.ResponseBufferSize, LowWater: e.config.ResponseBufferSize / 4,
 		MaxInput: e.config.RequestBufferSize + pieceBytes, CPU: -1,
+		BriefWaits: runtime.GOMAXPROCS(0) > e.config.Loops,
 		Log: func(level slog.Level, text string) { e.netLog(level, text, index) },
 	}
 	if !e.config.EnableIOUring {

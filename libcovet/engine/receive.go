@@ -4,7 +4,6 @@ import (
 	"bytes"
 
 	"github.com/covetpy/covetpy/libcovet/detect"
-	"github.com/covetpy/covetpy/libcovet/exchange"
 	"github.com/covetpy/covetpy/libcovet/http1"
 	"github.com/covetpy/covetpy/libcovet/netio"
 )
@@ -157,7 +156,7 @@ func (l *loop) endSession(s *session, c *netio.Conn) {
 // refuse answers a request that cannot be served and ends the connection
 // after it, for what follows on it cannot be trusted.
 func (l *loop) refuse(s *session, c *netio.Conn, status int, reason string) {
-	l.request.Method = exchange.MethodGet
+	l.request.Reset(nil)
 	l.answerRefusal(s, c, status, reason, nil, false)
 	l.endSession(s, c)
 }

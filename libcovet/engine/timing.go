@@ -72,7 +72,6 @@ func (l *loop) timeUp(s *session, c *netio.Conn) {
 	case s.count > 0:
 		l.requestTimeUp(s, c)
 	case s.headSince != 0:
-		l.request.Reset(nil)
 		l.refuse(s, c, 408, "The request head did not arrive in time")
 	default:
 		s.phase, s.closing = phaseOver, true
