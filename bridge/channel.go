@@ -23,12 +23,17 @@ func (id ID) Index() uint32 { return uint32(id) }
 // Generation tells the uses of one slot apart; it is never 0.
 func (id ID) Generation() uint32 { return uint32(id >> 32) }
 
+const (
+	minPool = 1 << 20
+	maxPool = 1 << 40
+)
+
 // Config sizes a channel.
 type Config struct {
 	Workers      int
 	Loops        int
 	SlotsPerLoop int
-	InboxCells   int   // a power of two
+	InboxCells   int   // requests that wait for one worker: a power of two
 	PoolBytes    int64 // bytes over all block classes
 }
 
@@ -40,23 +45,28 @@ func (c Config) check() error {
 		return fmt.Errorf("loops must be from 1 to %d, not %d", C.COVET_MAX_LOOPS, c.Loops)
 	case c.SlotsPerLoop < 1 || c.SlotsPerLoop > 1<<20:
 		return fmt.Errorf("slots per loop must be from 1 to %d, not %d", 1<<20, c.SlotsPerLoop)
-	case c.InboxCells < 2 || c.InboxCells&(c.InboxCells-1) != 0:
-		return fmt.Errorf("inbox cells must be a power of two, not %d", c.InboxCells)
-	case c.PoolBytes < 1<<20:
+	case c.InboxCells < 2 || c.InboxCells > 1<<20 || c.InboxCells&(c.InboxCells-1) != 0:
+		return fmt.Errorf("inbox cells must be a power of two from 2 to %d, not %d", 1<<20, c.InboxCells)
+	case c.PoolBytes < minPool:
 		return fmt.Errorf("the memory pool must have at least 1 MiB, not %d bytes", c.PoolBytes)
+	case c.PoolBytes > maxPool:
+		return fmt.Errorf("the memory pool must have at most 1 TiB, not %d bytes", c.PoolBytes)
 	}
 	return nil
 }
 
-// Channel is a mapping of the shared memory with its doorbells.
+// Channel is a mapping of the shared memory with its doorbells. Methods that
+// do not say otherwise may be called from any goroutine until Close.
 type Channel struct {
 	config  Config
+	layout  layout // kept here because a worker can overwrite the header
 	fd      int
 	memory  []byte
 	header  *C.covet_header
 	workers []int
 	loops   []int
 	ports   []*Port
+	surplus [C.COVET_CLASSES]surplus
 }
 
 // Create makes the shared memory and the doorbells.
@@ -72,36 +82,44 @@ func Create(config Config) (*Channel, error) {
 }
 
 func (c *Channel) create() error {
-	l := plan(c.config)
 	fd, err := unix.MemfdCreate("covet-channel", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {
 		return fmt.Errorf("memfd: %w", err)
 	}
 	c.fd = fd
-	if err := unix.Ftruncate(fd, int64(l.total)); err != nil {
-		return fmt.Errorf("size the channel to %d bytes: %w", l.total, err)
+	total := plan(c.config).total
+	if err := unix.Ftruncate(fd, int64(total)); err != nil {
+		return fmt.Errorf("size the channel to %d bytes: %w", total, err)
 	}
 	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW); err != nil {
 		return fmt.Errorf("seal the channel: %w", err)
 	}
-	c.memory, err = unix.Mmap(fd, 0, int(l.total), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	memory, err := unix.Mmap(fd, 0, int(total), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return fmt.Errorf("map the channel: %w", err)
 	}
-	c.header = (*C.covet_header)(unsafe.Pointer(unsafe.SliceData(c.memory)))
-	l.write(c)
+	c.adopt(memory)
 	for range c.config.Workers {
 		if err := c.addDoorbell(&c.workers); err != nil {
 			return err
 		}
 	}
-	for i := range c.config.Loops {
+	for range c.config.Loops {
 		if err := c.addDoorbell(&c.loops); err != nil {
 			return err
 		}
-		c.ports = append(c.ports, newPort(c, i))
 	}
 	return nil
+}
+
+// adopt lays the channel out in memory, which holds zeros.
+func (c *Channel) adopt(memory []byte) {
+	c.memory, c.layout = memory, plan(c.config)
+	c.header = (*C.covet_header)(unsafe.Pointer(unsafe.SliceData(memory)))
+	c.layout.write(c)
+	for i := range c.config.Loops {
+		c.ports = append(c.ports, newPort(c, i))
+	}
 }
 
 func (c *Channel) addDoorbell(to *[]int) error {
@@ -135,11 +153,17 @@ const (
 
 // SetState tells the workers how the engine is.
 func (c *Channel) SetState(state uint32) {
+	if c.header == nil {
+		return
+	}
 	atomic.StoreUint32(half(&c.header.engine_state), state)
 }
 
-// InUse counts the slots and blocks that are not free.
+// InUse counts the slots and blocks that are not free; none after Close.
 func (c *Channel) InUse() (slots, blocks int) {
+	if c.header == nil {
+		return 0, 0
+	}
 	for _, p := range c.ports {
 		slots += int(p.used.Load())
 	}
@@ -149,13 +173,18 @@ func (c *Channel) InUse() (slots, blocks int) {
 	return slots, blocks
 }
 
-// Close unmaps the memory and closes the descriptors. Workers that are still
-// attached keep their own mapping.
+// Close unmaps the memory and closes the descriptors. The loops must have
+// ended, for what a port handed out is gone; the ports themselves then find
+// nothing and take nothing. Workers that are still attached keep their own
+// mapping and descriptors. A second call does nothing.
 func (c *Channel) Close() error {
 	var errs []error
+	for _, p := range c.ports {
+		p.close()
+	}
 	if c.memory != nil {
 		errs = append(errs, unix.Munmap(c.memory))
-		c.memory, c.header = nil, nil
+		c.memory, c.header, c.layout = nil, nil, layout{}
 	}
 	fds := append(append([]int{}, c.workers...), c.loops...)
 	if c.fd >= 0 {

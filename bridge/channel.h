@@ -64,8 +64,10 @@ typedef struct {
     uint64_t blocks;      /* E  offset of block 0 */
     uint64_t links;       /* E  offset of covet_link[count] */
     int64_t in_use;       /* A  blocks that somebody holds */
-    uint32_t fresh;       /* A  blocks from here on have never been used: taken when the free list is empty */
-    uint8_t pad2[COVET_LINE - 36];
+    uint32_t fresh;       /* A  blocks from here on have never been used: taken when both lists are empty */
+    uint32_t bare;        /* A  how many blocks are in the bare list */
+    uint64_t bare_head;   /* A  like free_head, for free blocks whose memory the system has back */
+    uint8_t pad2[COVET_LINE - 48];
 } covet_class;
 
 typedef struct {
@@ -82,8 +84,9 @@ typedef struct {
     uint32_t workers;
     uint32_t loops;
     uint32_t inbox_cells;   /* power of two */
-    uint32_t notice_cells;  /* power of two, >= 2 * slots */
-    uint32_t outbox_cells;  /* power of two, >= 2 * slots_per_loop */
+    uint32_t notice_cells;  /* power of two, >= 2 * slots; a worker takes no request while more than
+                             * notice_cells - slots are in use, so a notice always finds a place */
+    uint32_t outbox_cells;  /* power of two, >= slots_per_loop: a slot is not reused while its id is in an outbox */
     uint32_t slots;         /* slots_per_loop * loops; loop L has [L*n, (L+1)*n) */
     uint32_t slots_per_loop;
     uint32_t reserved;
@@ -242,11 +245,12 @@ typedef struct {
     uint32_t connection;            /* for the engine alone */
     uint32_t connection_generation; /* for the engine alone */
     uint32_t sequence;              /* for the engine alone: place in the connection's pipeline */
-    uint8_t pad[128 - 108];
+    uint32_t inbox;                 /* for the engine alone: the worker it was posted to; COVET_NO_WORKER before */
+    uint8_t pad[128 - 112];
 
     /* line(s) that the engine writes while the worker works */
     uint32_t engine_flags;   /* E, atomic or */
-    uint32_t worker_noticed; /* A  1 = the id is in the notice queue */
+    uint32_t worker_noticed; /* A  the generation whose id is in the notice queue, so that a stale notice clears nothing */
     covet_pieces in;         /* E tail, W head */
     uint8_t pad1[128 - 80];
 

@@ -31,36 +31,39 @@ var (
 
 const page = 4096
 
+// plan places the parts of a channel. Offsets are aligned to what is written
+// from different sides: cache lines, or pages where parts are large.
 func plan(c Config) layout {
 	slots := uint64(c.Loops * c.SlotsPerLoop)
-	l := layout{noticeCells: power(2 * slots), outboxCells: power(2 * uint64(c.SlotsPerLoop))}
+	l := layout{noticeCells: power(2 * slots), outboxCells: power(uint64(c.SlotsPerLoop))}
 	at := uint64(0)
-	take := func(bytes, align uint64) uint64 {
+	place := func(bytes, align uint64) uint64 {
 		at = (at + align - 1) &^ (align - 1)
 		start := at
 		at += bytes
 		return start
 	}
-	take(C.sizeof_covet_header, page)
+	place(C.sizeof_covet_header, page)
 	workers, loops := uint64(c.Workers), uint64(c.Loops)
-	l.workers = take(workers*C.sizeof_covet_worker, C.COVET_LINE)
-	l.loops = take(loops*C.sizeof_covet_loop, C.COVET_LINE)
-	l.marks = take(loops*workers*C.sizeof_covet_marks, C.COVET_LINE)
-	l.inboxes = take(workers*uint64(c.InboxCells)*C.sizeof_covet_cell, page)
-	l.notices = take(workers*uint64(l.noticeCells)*C.sizeof_covet_cell, page)
-	l.outboxes = take(loops*workers*uint64(l.outboxCells)*8, page)
-	l.slots = take(slots*C.COVET_SLOT_BYTES, page)
+	l.workers = place(workers*C.sizeof_covet_worker, C.COVET_LINE)
+	l.loops = place(loops*C.sizeof_covet_loop, C.COVET_LINE)
+	l.marks = place(loops*workers*C.sizeof_covet_marks, C.COVET_LINE)
+	l.inboxes = place(workers*uint64(c.InboxCells)*C.sizeof_covet_cell, page)
+	l.notices = place(workers*uint64(l.noticeCells)*C.sizeof_covet_cell, page)
+	l.outboxes = place(loops*workers*uint64(l.outboxCells)*8, page)
+	l.slots = place(slots*C.COVET_SLOT_BYTES, page)
 	for i := range l.classes {
 		k := &l.classes[i]
 		k.bytes = classBytes[i]
 		k.count = uint32(max(1, c.PoolBytes*classShare[i]/16/int64(k.bytes)))
-		k.links = take(uint64(k.count)*C.sizeof_covet_link, page)
-		k.blocks = take(uint64(k.count)*uint64(k.bytes), page)
+		k.links = place(uint64(k.count)*C.sizeof_covet_link, page)
+		k.blocks = place(uint64(k.count)*uint64(k.bytes), page)
 	}
 	l.total = (at + page - 1) &^ (page - 1)
 	return l
 }
 
+// power is the least power of two that is at least n and 2.
 func power(n uint64) uint32 {
 	p := uint32(2)
 	for uint64(p) < n {
@@ -93,8 +96,9 @@ func (l *layout) write(c *Channel) {
 		k.blocks, k.links = C.uint64_t(from.blocks), C.uint64_t(from.links)
 	}
 	for w := range c.config.Workers {
-		number(c.cells(l.inboxes, w, c.config.InboxCells))
-		number(c.cells(l.notices, w, int(l.noticeCells)))
+		for _, q := range []queue{c.inboxOf(w), c.noticesOf(w)} {
+			q.reset()
+		}
 	}
 	h.magic = C.COVET_MAGIC
 }
@@ -104,10 +108,4 @@ func (c *Channel) at(offset uint64) unsafe.Pointer { return unsafe.Pointer(&c.me
 func (c *Channel) cells(base uint64, worker, n int) []C.covet_cell {
 	offset := base + uint64(worker*n)*C.sizeof_covet_cell
 	return unsafe.Slice((*C.covet_cell)(c.at(offset)), n)
-}
-
-func number(cells []C.covet_cell) {
-	for i := range cells {
-		cells[i].sequence = C.uint64_t(i)
-	}
 }

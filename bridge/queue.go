@@ -21,9 +21,29 @@ func word(p *C.uint64_t) *uint64 { return (*uint64)(unsafe.Pointer(p)) }
 func half(p *C.uint32_t) *uint32 { return (*uint32)(unsafe.Pointer(p)) }
 func signed(p *C.int64_t) *int64 { return (*int64)(unsafe.Pointer(p)) }
 
-func (c *Channel) queue(base C.uint64_t, worker int, n C.uint32_t, tail, head *C.uint64_t) queue {
-	cells := c.cells(uint64(base), worker, int(n))
-	return queue{cells: cells, mask: uint64(n - 1), tail: word(tail), head: word(head)}
+func (c *Channel) worker(w int) *C.covet_worker {
+	return (*C.covet_worker)(c.at(c.layout.workers + uint64(w)*C.sizeof_covet_worker))
+}
+
+func (c *Channel) inboxOf(w int) queue {
+	r, n := c.worker(w), c.config.InboxCells
+	cells := c.cells(c.layout.inboxes, w, n)
+	return queue{cells: cells, mask: uint64(n - 1), tail: word(&r.inbox_tail), head: word(&r.inbox_head)}
+}
+
+func (c *Channel) noticesOf(w int) queue {
+	r, n := c.worker(w), int(c.layout.noticeCells)
+	cells := c.cells(c.layout.notices, w, n)
+	return queue{cells: cells, mask: uint64(n - 1), tail: word(&r.notice_tail), head: word(&r.notice_head)}
+}
+
+// reset empties a queue that nobody uses meanwhile.
+func (q *queue) reset() {
+	for i := range q.cells {
+		atomic.StoreUint64(word(&q.cells[i].sequence), uint64(i))
+	}
+	atomic.StoreUint64(q.tail, 0)
+	atomic.StoreUint64(q.head, 0)
 }
 
 // push reports false when the queue is full.
@@ -79,17 +99,27 @@ type outbox struct {
 
 func (o *outbox) pop() (ID, bool) {
 	if o.head == o.seen {
-		o.seen = atomic.LoadUint64(word(&o.marks.tail))
-		if o.head == o.seen {
+		tail := atomic.LoadUint64(word(&o.marks.tail))
+		if tail-o.head-1 > o.mask { // empty, or an impossible tail
 			return 0, false
 		}
+		o.seen = tail
 	}
 	id := ID(o.ids[o.head&o.mask])
 	o.head++
 	return id, true
 }
 
-func (o *outbox) empty() bool { return atomic.LoadUint64(word(&o.marks.tail)) == o.head }
+func (o *outbox) empty() bool {
+	return atomic.LoadUint64(word(&o.marks.tail))-o.head-1 > o.mask
+}
+
+// skip drops everything that waits.
+func (o *outbox) skip() {
+	o.head = atomic.LoadUint64(word(&o.marks.tail))
+	o.seen = o.head
+	o.publish()
+}
 
 // publish gives the taken places back to the worker.
 func (o *outbox) publish() {

@@ -116,7 +116,12 @@ func (p *Port) RequestLine(s *Slot) (verb, target []byte, minor uint8) {
 	if s.request_block != 0 {
 		head = p.Bytes(Block(s.request_block))
 	}
-	at := func(v C.covet_span) []byte { return exchange.Span{Off: uint16(v.off), Len: uint16(v.len)}.Of(head) }
+	at := func(v C.covet_span) []byte {
+		if from, to := int(v.off), int(v.off)+int(v.len); to <= len(head) {
+			return head[from:to]
+		}
+		return nil // overwritten
+	}
 	return at(s.verb), at(s.target), uint8(s.minor)
 }
 
@@ -152,11 +157,4 @@ func (p *Port) ResponseParts(s *Slot) (fields, body []byte, ok bool) {
 		return nil, nil, false
 	}
 	return room[:n], room[n : n+m], true
-}
-
-// LendResponse lends the block that holds the response's first body part.
-func (p *Port) LendResponse(id ID, s *Slot) uint64 {
-	b := Block(s.response_block)
-	s.response_block = 0
-	return p.Lend(id, b)
 }

@@ -1,31 +1,68 @@
 /* A worker's attachment to the channel. Plain C, no Python: the stress test
- * runs it by itself under AddressSanitizer and UndefinedBehaviorSanitizer. */
+ * runs it by itself under AddressSanitizer and UndefinedBehaviorSanitizer.
+ *
+ * A port belongs to one thread. What it needs of the layout is checked and
+ * copied at attach, so that a header overwritten later leads nowhere. */
 #ifndef COVET_PORT_H
 #define COVET_PORT_H
 
 #include "channel.h"
 
+/* A worker's end of a queue in which it is the consumer. */
 typedef struct {
-    uint8_t *base;         /* where this process mapped the channel */
+    covet_cell *cells;
+    uint64_t mask;
+    uint64_t *head;
+    uint64_t *tail;
+} covet_port_queue;
+
+/* The way to one loop. */
+typedef struct {
+    covet_id *outbox;
+    covet_marks *marks;
+    covet_loop *record;
+    uint64_t tail; /* pushed, maybe not yet published */
+    uint64_t published;
+    int doorbell;
+} covet_port_loop;
+
+typedef struct {
+    covet_class *shared;
+    covet_link *links;
+    uint8_t *blocks;
+    uint32_t block_bytes;
+    uint32_t count;
+} covet_port_class;
+
+typedef struct {
+    uint8_t *base; /* where this process mapped the channel */
     uint64_t total_bytes;
     covet_header *header;
     covet_worker *self;
+    covet_slot *all_slots;
+    uint32_t slots;
     uint32_t worker;
     uint32_t loops;
-    int doorbell;                           /* eventfd that wakes this worker */
-    int loop_doorbells[COVET_MAX_LOOPS];    /* eventfds that wake the loops */
-    uint64_t outbox_tail[COVET_MAX_LOOPS];  /* pushed, maybe not yet published */
-    uint64_t published[COVET_MAX_LOOPS];
+    int doorbell; /* eventfd that wakes this worker: the port's own descriptor, to be watched */
+    uint64_t outbox_mask;
+    covet_port_queue inbox;
+    covet_port_queue notices;
+    covet_port_loop loop[COVET_MAX_LOOPS];
+    covet_port_class classes[COVET_CLASSES];
 } covet_port;
 
-/* Maps the channel and takes the place of worker number `worker`. Returns 0,
- * or -errno (EPROTO: another version or a layout that does not fit). */
+/* Maps the channel and takes the place of worker number `worker`. The port
+ * keeps duplicates of the doorbells, so the engine may close its own at any
+ * time. Returns 0, or -errno (EPROTO: another version or a layout that does
+ * not fit). */
 int covet_port_attach(covet_port *port, int memfd, uint32_t worker, int doorbell,
                       const int *loop_doorbells, uint32_t loops);
+/* Gives the place, the mapping and the descriptors back. Harmless twice. */
 void covet_port_detach(covet_port *port);
 
 /* Pops up to `max` ids of requests not yet begun and begins them (writes
- * slot->worker). Returns how many. */
+ * slot->worker). Returns how many: none while so many notices wait that the
+ * next might find no place, so take those first. */
 uint32_t covet_port_take(covet_port *port, covet_id *ids, uint32_t max);
 /* Pops up to `max` ids of exchanges with news; clears worker_noticed first. */
 uint32_t covet_port_notices(covet_port *port, covet_id *ids, uint32_t max);
