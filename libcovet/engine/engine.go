@@ -201,10 +201,11 @@ func (e *Engine) netOptions(index int) netio.Options {
 	o := netio.Options{
 		Backend: netio.Auto, Doorbell: e.channel.LoopDoorbell(index),
 		MaxConns:  (e.config.WorkerConnections + e.config.Loops - 1) / e.config.Loops,
+		PoolConns: e.config.ConnectionPoolSize / e.config.Loops,
 		HighWater: e.config.ResponseBufferSize, LowWater: e.config.ResponseBufferSize / 4,
 		MaxInput: e.config.RequestBufferSize + pieceBytes, CPU: -1,
 		BriefWaits: runtime.GOMAXPROCS(0) > e.config.Loops,
-		Log: func(level slog.Level, text string) { e.netLog(level, text, index) },
+		Log:        func(level slog.Level, text string) { e.netLog(level, text, index) },
 	}
 	if !e.config.EnableIOUring {
 		o.Backend = netio.Epoll
@@ -337,6 +338,7 @@ type Status struct {
 	Slots       int     `json:"slots_in_use"`
 	Blocks      int     `json:"blocks_in_use"`
 	Backend     string  `json:"backend"`
+	Pooled      uint64  `json:"pooled_connections"`
 	Failure     string  `json:"failure,omitempty"`
 }
 
@@ -353,6 +355,7 @@ func (e *Engine) Status() Status {
 		s.Requests += l.count.requests.Load()
 		s.InFlight += l.count.inFlight.Load()
 		s.Refused += l.count.refused.Load()
+		s.Pooled += l.count.pooled.Load()
 		s.Backend = l.net.BackendName()
 	}
 	if e.channel != nil {

@@ -43,7 +43,7 @@ type starving struct{ conn, generation uint32 }
 
 // counters are a loop's figures; others may read them at any time.
 type counters struct {
-	connections, accepted, requests, inFlight, refused atomic.Uint64
+	connections, accepted, requests, inFlight, refused, pooled atomic.Uint64
 }
 
 func (l *loop) session(c *netio.Conn) *session { return l.sessions.at(c.Index) }
@@ -154,6 +154,7 @@ func (l *loop) Awake(now int64) {
 	l.now = now
 	l.port.Awake()
 	l.stamp.Refresh(now)
+	l.count.pooled.Store(uint64(l.net.Kept()))
 	if l.engine.state.Load() >= stateDraining && !l.draining {
 		l.drain()
 	}

@@ -374,3 +374,40 @@ func exhaust(t *testing.T, kind Kind) {
 	}
 	_ = unix.Close(second)
 }
+
+func TestPoolKeepsAndGivesBackConnections(t *testing.T) {
+	var tab table
+	l := &Loop{}
+	tab.pool = 300
+	tab.prepare(l)
+	if tab.Kept() != 512 {
+		t.Fatalf("a pool of 300 keeps %d connections, want 512", tab.Kept())
+	}
+	var open []*Conn
+	for range 1000 {
+		c := tab.take(l)
+		c.state = stateOpen
+		open = append(open, c)
+	}
+	if tab.Kept() != 1024 || tab.Len() != 1000 {
+		t.Fatalf("%d kept and %d open, want 1024 and 1000", tab.Kept(), tab.Len())
+	}
+	last := open[999]
+	index, generation := last.Index, last.Generation
+	for _, c := range open {
+		tab.give(c)
+	}
+	if tab.Kept() != 512 || tab.Len() != 0 {
+		t.Fatalf("%d kept and %d open after closing, want 512 and 0", tab.Kept(), tab.Len())
+	}
+	if tab.Conn(index, generation) != nil {
+		t.Fatal("a connection was found whose memory was given back")
+	}
+	for range 1000 {
+		c := tab.take(l)
+		c.state = stateOpen
+		if c.Index == index && c.Generation == generation {
+			t.Fatal("a generation was used twice")
+		}
+	}
+}

@@ -91,6 +91,8 @@ func NewLoop(o Options, h Handler) (*Loop, error) {
 		l.releaseMemory()
 		return nil, err
 	}
+	l.table.pool = min(o.PoolConns, o.MaxConns)
+	l.prepare(l)
 	return l, nil
 }
 
@@ -278,7 +280,9 @@ func (l *Loop) arm(c *Conn, at int64) {
 func (l *Loop) expireTimers() {
 	l.wheel.Advance(l.now, l.expire)
 	for _, index := range l.expired {
-		l.expireConn(l.at(index))
+		if l.has(index) {
+			l.expireConn(l.at(index))
+		}
 	}
 	l.expired = l.expired[:0]
 	if l.acceptRetryAt != 0 && l.acceptRetryAt <= l.now {

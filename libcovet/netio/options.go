@@ -45,6 +45,7 @@ type Options struct {
 	Doorbell int
 
 	MaxConns   int // open connections; further ones wait in the listener's backlog
+	PoolConns  int // connections whose memory is made at the start and kept while they are closed, in steps of 256
 	Buffers    int // receive buffers of the loop: a power of two up to 2,048
 	BufferSize int // bytes of one receive buffer
 	HighWater  int // bytes of pending output above which AboveHighWater holds
