@@ -1,0 +1,6 @@
+"""`python -m covet` is the `covet` command."""
+
+from covet.cli import main
+
+if __name__ == "__main__":
+    main(prog_name="covet")

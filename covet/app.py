@@ -1,0 +1,330 @@
+"""The application: routes, exception handlers, lifespan and settings."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, overload
+
+from covet.config import Settings
+from covet.datastructures import State
+from covet.dispatch import ExceptionHandler, is_status, to_response
+from covet.exceptions import HTTPException
+from covet.lifespan import Hook, LifespanOf
+from covet.params import parameters_of
+from covet.responses import Response, StreamingResponse
+from covet.routing import Route, checked_methods, path_names
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+HookFunction = TypeVar("HookFunction", bound=Hook)
+Decorator = Callable[[Handler], Handler]
+
+
+class CovetPy:
+    """A web application.
+
+    Sizes are bytes, or text with a unit of 1,024 such as "64KB"; times are
+    seconds; None is no limit. A value that cannot be used raises ConfigError,
+    a ValueError that names the setting.
+
+    Args:
+        title: the application's name.
+        version: the application's version.
+        debug: 500 answers show the traceback.
+        workers: worker processes; only 1 so far.
+        worker_connections: connections open at a time, on each engine loop.
+        request_buffer_size: a request's line and header together, from 4,096 to 65,535 bytes.
+        response_buffer_size: output gathered for one connection before it is sent.
+        keepalive_timeout: how long an idle connection stays open.
+        request_timeout: the time for one request, head and answer.
+        max_body_size: the largest request body.
+        enable_io_uring: io_uring where the kernel allows it; else epoll.
+        enable_simd: wide compares in the parser.
+        enable_jit: code made at start-up, for each route and for the engine's JSON.
+        memory_pool_size: shared memory between engine and worker; pages are taken when they are used.
+        connection_pool_size: closed connections kept for reuse.
+        redirect_slashes: redirect a path with a slash too many or too few at its end.
+        lifespan: a function of the application that gives an asynchronous context manager; a
+            mapping that it yields is where each `request.state` begins.
+        on_startup: functions to call before the server listens.
+        on_shutdown: functions to call after the last request.
+    """
+
+    def __init__(
+        self,
+        *,
+        title: str = "CovetPy",
+        version: str = "0.1.0",
+        debug: bool = False,
+        workers: int = 1,
+        worker_connections: int = 16384,
+        request_buffer_size: int | str = 65535,
+        response_buffer_size: int | str = 65536,
+        keepalive_timeout: float | None = 5.0,
+        request_timeout: float | None = None,
+        max_body_size: int | str | None = "100MB",
+        enable_io_uring: bool = True,
+        enable_simd: bool = True,
+        enable_jit: bool = True,
+        memory_pool_size: int | str = "1GB",
+        connection_pool_size: int = 1024,
+        redirect_slashes: bool = True,
+        lifespan: LifespanOf | None = None,
+        on_startup: Sequence[Hook] | None = None,
+        on_shutdown: Sequence[Hook] | None = None,
+    ) -> None:
+        self.settings = Settings(
+            title=title,
+            version=version,
+            debug=debug,
+            workers=workers,
+            worker_connections=worker_connections,
+            request_buffer_size=request_buffer_size,
+            response_buffer_size=response_buffer_size,
+            keepalive_timeout=keepalive_timeout,
+            request_timeout=request_timeout,
+            max_body_size=max_body_size,
+            enable_io_uring=enable_io_uring,
+            enable_simd=enable_simd,
+            enable_jit=enable_jit,
+            memory_pool_size=memory_pool_size,
+            connection_pool_size=connection_pool_size,
+            redirect_slashes=redirect_slashes,
+        )
+        self.state = State()
+        self.routes: list[Route] = []
+        self.exception_handlers: dict[int | type[Exception], ExceptionHandler] = {}
+        self.lifespan = lifespan
+        self.startup_hooks: list[Hook] = list(on_startup or ())
+        self.shutdown_hooks: list[Hook] = list(on_shutdown or ())
+
+    @property
+    def title(self) -> str:
+        """The application's name."""
+        return self.settings.title
+
+    @property
+    def version(self) -> str:
+        """The application's version."""
+        return self.settings.version
+
+    @property
+    def debug(self) -> bool:
+        """Whether 500 answers show the traceback."""
+        return self.settings.debug
+
+    # ---- routes -------------------------------------------------------------
+
+    def add_route(
+        self,
+        path: str,
+        handler: Callable[..., Any],
+        methods: Sequence[str] = ("GET",),
+        *,
+        status_code: int = 200,
+        name: str | None = None,
+        cancel_on_disconnect: bool = False,
+    ) -> Route:
+        """Registers a handler; of two routes with the same method and shape the first one counts.
+
+        Args:
+            path: such as "/items/{item_id}", "{n:int}", "{x:float}", "{u:uuid}" or, at the end, "{rest:path}".
+            handler: an `async def` function, or a `def` function, which runs in a thread.
+            methods: the methods that it answers.
+            status_code: the status of results that do not name one.
+            name: what the route is called; the handler's name if it is None.
+            cancel_on_disconnect: cancel the handler's task when its client goes away.
+
+        Raises:
+            TypeError: the handler has a parameter that cannot come from a request.
+            ValueError: the path, the methods or the status cannot be used.
+        """
+        checked = checked_methods(methods, path)
+        label = f"route {' '.join(checked)} {path}"
+        if not is_status(status_code):
+            raise ValueError(f"{label}: status_code must be from 200 to 599, not {status_code!r}")
+        function = inspect.unwrap(getattr(handler, "func", handler))
+        if not inspect.isroutine(function):
+            function = getattr(function, "__call__", function)  # noqa: B004 - the method itself is wanted
+        if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+            raise TypeError(f"{label}: a handler cannot yield; return a StreamingResponse")
+        route = Route(
+            path,
+            checked,
+            handler,
+            status_code,
+            name or getattr(function, "__name__", ""),
+            cancel_on_disconnect,
+            blocking=not inspect.iscoroutinefunction(function),
+            parameters=parameters_of(handler, path_names(path), label),
+        )
+        self.routes.append(route)
+        return route
+
+    def add_constant(
+        self,
+        path: str,
+        constant: Any,
+        methods: Sequence[str] = ("GET",),
+        *,
+        status_code: int = 200,
+        name: str | None = None,
+    ) -> Route:
+        """Registers an answer that the engine gives without Python.
+
+        Args:
+            path: as for `add_route`.
+            constant: a Response, or anything else that a handler may return.
+            methods: the methods that it answers.
+            status_code: the status if `constant` names none.
+            name: what the route is called.
+        """
+        response = to_response(constant, status_code)
+        if isinstance(response, StreamingResponse):
+            raise TypeError(f"route {path}: a StreamingResponse cannot be constant")
+        route = Route(path, checked_methods(methods, path), status_code=status_code, name=name or "", constant=response)
+        self.routes.append(route)
+        return route
+
+    @overload
+    def route(self, path: str, methods: Sequence[str] = ..., *, constant: Response, **options: Any) -> Route: ...
+    @overload
+    def route(self, path: str, methods: Sequence[str] = ..., **options: Any) -> Decorator[Any]: ...
+    def route(self, path: str, methods: Sequence[str] = ("GET",), **options: Any) -> Any:
+        """Registers the decorated handler for several methods; see `add_route` for the options.
+
+        With `constant=`, it registers that answer and there is nothing to decorate.
+        """
+        constant = options.pop("constant", None)
+        if constant is not None:
+            return self.add_constant(path, constant, methods, **options)
+
+        def register(handler: Handler) -> Handler:
+            self.add_route(path, handler, methods, **options)
+            return handler
+
+        return register
+
+    @overload
+    def get(self, path: str, *, constant: Response, **options: Any) -> Route: ...
+    @overload
+    def get(self, path: str, **options: Any) -> Decorator[Any]: ...
+    def get(self, path: str, **options: Any) -> Any:
+        """Registers the decorated handler for GET; see `route`."""
+        return self.route(path, ("GET",), **options)
+
+    @overload
+    def post(self, path: str, *, constant: Response, **options: Any) -> Route: ...
+    @overload
+    def post(self, path: str, **options: Any) -> Decorator[Any]: ...
+    def post(self, path: str, **options: Any) -> Any:
+        """Registers the decorated handler for POST; see `route`."""
+        return self.route(path, ("POST",), **options)
+
+    @overload
+    def put(self, path: str, *, constant: Response, **options: Any) -> Route: ...
+    @overload
+    def put(self, path: str, **options: Any) -> Decorator[Any]: ...
+    def put(self, path: str, **options: Any) -> Any:
+        """Registers the decorated handler for PUT; see `route`."""
+        return self.route(path, ("PUT",), **options)
+
+    @overload
+    def patch(self, path: str, *, constant: Response, **options: Any) -> Route: ...
+    @overload
+    def patch(self, path: str, **options: Any) -> Decorator[Any]: ...
+    def patch(self, path: str, **options: Any) -> Any:
+        """Registers the decorated handler for PATCH; see `route`."""
+        return self.route(path, ("PATCH",), **options)
+
+    @overload
+    def delete(self, path: str, *, constant: Response, **options: Any) -> Route: ...
+    @overload
+    def delete(self, path: str, **options: Any) -> Decorator[Any]: ...
+    def delete(self, path: str, **options: Any) -> Any:
+        """Registers the decorated handler for DELETE; see `route`."""
+        return self.route(path, ("DELETE",), **options)
+
+    @overload
+    def head(self, path: str, *, constant: Response, **options: Any) -> Route: ...
+    @overload
+    def head(self, path: str, **options: Any) -> Decorator[Any]: ...
+    def head(self, path: str, **options: Any) -> Any:
+        """Registers the decorated handler for HEAD; see `route`."""
+        return self.route(path, ("HEAD",), **options)
+
+    @overload
+    def options(self, path: str, *, constant: Response, **options: Any) -> Route: ...
+    @overload
+    def options(self, path: str, **options: Any) -> Decorator[Any]: ...
+    def options(self, path: str, **options: Any) -> Any:
+        """Registers the decorated handler for OPTIONS; see `route`."""
+        return self.route(path, ("OPTIONS",), **options)
+
+    # ---- exceptions -----------------------------------------------------------
+
+    def add_exception_handler(self, key: int | type[Exception], handler: ExceptionHandler) -> None:
+        """Registers what answers an exception class and those derived from it, or HTTPExceptions of a status."""
+        if not (isinstance(key, type) and issubclass(key, Exception)) and not is_status(key):
+            raise TypeError(f"exception_handler takes an exception class or a status from 200 to 599, not {key!r}")
+        self.exception_handlers[key] = handler
+
+    def exception_handler(self, key: int | type[Exception]) -> Decorator[Any]:
+        """Registers the decorated function, which is called with the request and the exception."""
+
+        def register(handler: Handler) -> Handler:
+            self.add_exception_handler(key, handler)
+            return handler
+
+        return register
+
+    @property
+    def answers_unmatched(self) -> bool:
+        """Whether requests that match no route are answered by an exception handler instead of the engine."""
+        return not self.exception_handlers.keys().isdisjoint((404, 405, HTTPException))
+
+    # ---- start-up and shutdown --------------------------------------------------
+
+    @overload
+    def on_startup(self, hook: HookFunction) -> HookFunction: ...
+    @overload
+    def on_startup(self) -> Callable[[HookFunction], HookFunction]: ...
+    def on_startup(self, hook: Any = None) -> Any:
+        """Registers the decorated function to be called before the server listens."""
+        return self._hook(self.startup_hooks, hook)
+
+    @overload
+    def on_shutdown(self, hook: HookFunction) -> HookFunction: ...
+    @overload
+    def on_shutdown(self) -> Callable[[HookFunction], HookFunction]: ...
+    def on_shutdown(self, hook: Any = None) -> Any:
+        """Registers the decorated function to be called after the last request."""
+        return self._hook(self.shutdown_hooks, hook)
+
+    def on_event(self, event: str) -> Callable[[HookFunction], HookFunction]:
+        """`on_startup` or `on_shutdown`, by the name "startup" or "shutdown"."""
+        hooks = {"startup": self.startup_hooks, "shutdown": self.shutdown_hooks}.get(event)
+        if hooks is None:
+            raise ValueError(f'on_event takes "startup" or "shutdown", not {event!r}')
+        decorator: Callable[[HookFunction], HookFunction] = self._hook(hooks, None)
+        return decorator
+
+    @staticmethod
+    def _hook(hooks: list[Hook], hook: Any) -> Any:
+        def register(function: Any) -> Any:
+            hooks.append(function)
+            return function
+
+        return register if hook is None else register(hook)
+
+    # ---- serving ------------------------------------------------------------------
+
+    def run(self, host: str = "127.0.0.1", port: int = 8000, **options: Any) -> None:
+        """Serves until SIGINT or SIGTERM; see `covet.run`."""
+        from covet.server import run
+
+        run(self, host=host, port=port, **options)
+
+    def with_settings(self, changes: Mapping[str, Any]) -> Settings:
+        """The application's settings with some of them replaced. Raises ConfigError."""
+        from dataclasses import replace
+
+        return replace(self.settings, **changes) if changes else self.settings

@@ -1,0 +1,168 @@
+"""From a handler's result, or its exception, to the response."""
+
+import asyncio
+import inspect
+import logging
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from html import escape
+from typing import Any
+
+from covet.concurrency import run_in_threadpool
+from covet.core import Exchange
+from covet.encoders import encode
+from covet.exceptions import HTTPException, RequestValidationError
+from covet.requests import Context, Request
+from covet.responses import JSONResponse, PlainTextResponse, Response
+
+logger = logging.getLogger("covet.error")
+
+Answer = Coroutine[Any, Any, None] | None
+ExceptionHandler = Callable[[Request, Any], Any]
+ExceptionHandlers = Mapping[int | type[Exception], ExceptionHandler]
+
+JSON, BYTES = 1, 4  # exchange.MediaType
+NO_BODY = (204, 304)
+
+
+def to_response(result: Any, status: int) -> Response:
+    """The Response that stands for what a handler returned.
+
+    Args:
+        result: a Response, a value that JSON can say, bytes, or (body, status) or (body, status, headers).
+        status: the status for everything but a Response and a tuple.
+    """
+    headers = None
+    if type(result) is tuple and len(result) in (2, 3) and is_status(result[1]):
+        headers = dict(result[2]) if len(result) == 3 and result[2] else None
+        result, status = result[:2]
+        if isinstance(result, Response):
+            result.status_code = status
+            result.headers.update(headers or {})
+    if isinstance(result, Response):
+        return result
+    if status in NO_BODY:
+        return Response(None, status, headers)
+    if isinstance(result, (bytes, bytearray, memoryview)):
+        return Response(result, status, headers, "application/octet-stream")
+    return JSONResponse(result, status, headers)
+
+
+def is_status(value: Any) -> bool:
+    """Whether a value can be the status of a response."""
+    return type(value) is not bool and isinstance(value, int) and 200 <= value <= 599
+
+
+class Dispatcher:
+    """Renders results and answers exceptions, for the native runner.
+
+    Args:
+        context: what the requests have in common.
+        handlers: exception handlers by class or status.
+        statuses: the routes' own status by number.
+        debug: show tracebacks to clients.
+    """
+
+    def __init__(
+        self, context: Context, handlers: ExceptionHandlers, statuses: Mapping[int, int], *, debug: bool = False
+    ) -> None:
+        self._context = context
+        self._by_status = {key: handler for key, handler in handlers.items() if isinstance(key, int)}
+        self._by_class = {key: handler for key, handler in handlers.items() if not isinstance(key, int)}
+        self._statuses = statuses
+        self._debug = debug
+
+    def render(self, x: Exchange, result: Any) -> Answer:
+        """Answers with a handler's result; a coroutine if that takes waiting."""
+        try:
+            status = self._statuses.get(x.route, 200)
+            if isinstance(result, Response):
+                return result.answer(x)
+            if type(result) is tuple or status in NO_BODY:
+                return to_response(result, status).answer(x)
+            if isinstance(result, (bytes, bytearray, memoryview)):
+                x.respond(status, BYTES, b"", result)
+            elif inspect.isawaitable(result):
+                return self._awaited(x, result)
+            else:
+                x.respond(status, JSON, b"", encode(result))
+        except Exception as error:
+            return self.fail(x, error)
+        return None
+
+    async def _awaited(self, x: Exchange, result: Awaitable[Any]) -> None:
+        """For handlers that are no coroutine functions but return something to await."""
+        answer = self.render(x, await result)
+        if answer is not None:
+            await answer
+
+    def fail(self, x: Exchange, error: BaseException) -> Answer:
+        """Answers an exception; a coroutine if that takes waiting."""
+        if isinstance(error, asyncio.CancelledError):
+            return self._cancelled(x)
+        handler = self._handler_of(error)
+        if not isinstance(error, (HTTPException, RequestValidationError)) and (
+            handler is None or handler in (self._by_class.get(Exception), self._by_status.get(500))
+        ):
+            self._log(x, error)
+        if x.started or x.done:
+            x.abort()
+            return None
+        if handler is not None:
+            return self._handled(x, handler, error)
+        return self._default(x, error).answer(x)
+
+    def _cancelled(self, x: Exchange) -> None:
+        if x.started or x.cancelled:
+            x.abort()
+        else:
+            JSONResponse({"detail": "Service Unavailable"}, 503).answer(x)
+
+    def _handler_of(self, error: BaseException) -> ExceptionHandler | None:
+        if isinstance(error, HTTPException) and error.status_code in self._by_status:
+            return self._by_status[error.status_code]
+        for kind in type(error).__mro__:
+            if kind in self._by_class:
+                return self._by_class[kind]
+            if kind in (HTTPException, RequestValidationError):
+                return None  # a handler for Exception does not take what has an answer of its own
+        return self._by_status.get(500)
+
+    async def _handled(self, x: Exchange, handler: ExceptionHandler, error: BaseException) -> None:
+        request = self._context.request_of(x)
+        try:
+            if inspect.iscoroutinefunction(handler):
+                result = await handler(request, error)
+            else:
+                result = await run_in_threadpool(handler, request, error)
+                if inspect.isawaitable(result):
+                    result = await result
+            status = error.status_code if isinstance(error, HTTPException) else 500
+            answer = to_response(result, status).answer(x)
+            if answer is not None:
+                await answer
+        except Exception as failure:
+            self._log(x, failure)
+            if x.started or x.done:
+                x.abort()
+            else:
+                self._default(x, failure).answer(x)
+
+    def _default(self, x: Exchange, error: BaseException) -> Response:
+        if isinstance(error, HTTPException):
+            if error.status_code in NO_BODY:
+                return Response(None, error.status_code, error.headers)
+            return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+        if isinstance(error, RequestValidationError):
+            return JSONResponse({"detail": error.errors()}, 422)
+        if not self._debug:
+            return PlainTextResponse("Internal Server Error", 500)
+        text = "".join(traceback.format_exception(error))
+        if b"text/html" in (x.header(b"accept") or b""):
+            page = f"<!doctype html><title>500 Internal Server Error</title><pre>{escape(text)}</pre>"
+            return Response(page, 500, media_type="text/html")
+        return PlainTextResponse(text, 500)
+
+    @staticmethod
+    def _log(x: Exchange, error: BaseException) -> None:
+        logger.error("Exception while answering %s %s", x.method, x.path, exc_info=error)

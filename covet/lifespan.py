@@ -1,0 +1,76 @@
+"""What runs before the first request and after the last."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+Hook = Callable[[], Any]
+LifespanOf = Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any] | None]]
+
+
+class Lifespan:
+    """Runs an application's lifespan in one task, as cancel scopes inside it require.
+
+    Args:
+        app: what the context manager is given.
+        context: the application's context manager, if it has one; it is the outermost.
+        startup: functions to call at the start, in order.
+        shutdown: functions to call at the end, in order.
+    """
+
+    def __init__(self, app: Any, context: LifespanOf | None, startup: Sequence[Hook], shutdown: Sequence[Hook]) -> None:
+        self._app = app
+        self._context = context or _nothing
+        self._startup = startup
+        self._shutdown = shutdown
+        self._started: asyncio.Future[Mapping[str, Any]] | None = None
+        self._ending = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> Mapping[str, Any]:
+        """Starts up and returns what the context manager yielded. Raises what start-up raises."""
+        self._started = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._run(self._started), name="covet-lifespan")
+        try:
+            return await asyncio.shield(self._started)
+        except asyncio.CancelledError:
+            self._task.cancel()
+            raise
+
+    async def stop(self) -> None:
+        """Shuts down. Raises what shutdown raises."""
+        if self._task is not None:
+            self._ending.set()
+            await self._task
+
+    def cancel(self) -> None:
+        """Gives the lifespan up."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self, started: "asyncio.Future[Mapping[str, Any]]") -> None:
+        try:
+            async with self._context(self._app) as state:
+                for hook in self._startup:
+                    await _call(hook)
+                started.set_result(state or {})
+                await self._ending.wait()
+                for hook in self._shutdown:
+                    await _call(hook)
+        except BaseException as error:
+            if started.done() or isinstance(error, asyncio.CancelledError):
+                raise
+            started.set_exception(error)
+
+
+async def _call(hook: Hook) -> None:
+    result = hook()
+    if inspect.isawaitable(result):
+        await result
+
+
+@asynccontextmanager
+async def _nothing(_: Any) -> AsyncIterator[None]:
+    yield

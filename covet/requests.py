@@ -1,0 +1,233 @@
+"""The request, as a handler sees it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from http import cookies as http_cookies
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from covet.core import BodyBroken, BodyTooLarge, Exchange
+from covet.datastructures import URL, Address, Headers, QueryParams, State
+from covet.exceptions import ClientDisconnect, HTTPException
+
+if TYPE_CHECKING:
+    from covet.app import CovetPy
+
+_decode = msgspec.json.Decoder().decode
+
+
+class Context:
+    """What the requests of a server have in common: the application, the routes' parameter names, the lifespan's state."""
+
+    __slots__ = ("app", "param_names", "state")
+
+    def __init__(self, app: "CovetPy", param_names: Mapping[int, tuple[str, ...]], state: Mapping[str, Any]) -> None:
+        self.app = app
+        self.param_names = param_names
+        self.state = state
+
+    def request_of(self, x: Exchange) -> "Request":
+        """The Request of an exchange; the same one each time while the exchange lasts."""
+        request = x.state
+        if request is None:
+            request = x.state = Request(x, self)
+        return request  # type: ignore[no-any-return]
+
+
+class Request:
+    """One request. Its fields are read from the engine's memory when they are asked for, and then kept."""
+
+    __slots__ = (
+        "_body",
+        "_context",
+        "_cookies",
+        "_headers",
+        "_json",
+        "_query_params",
+        "_state",
+        "_stream_consumed",
+        "_url",
+        "_x",
+    )
+
+    def __init__(self, exchange: Exchange, context: Context) -> None:
+        self._x = exchange
+        self._context = context
+        self._body: bytes | None = None
+        self._cookies: dict[str, str] | None = None
+        self._headers: Headers | None = None
+        self._query_params: QueryParams | None = None
+        self._state: State | None = None
+        self._stream_consumed = False
+        self._url: URL | None = None
+
+    @property
+    def app(self) -> "CovetPy":
+        """The application that answers the request."""
+        return self._context.app
+
+    @property
+    def method(self) -> str:
+        """The method, in capitals."""
+        return self._x.method
+
+    @property
+    def url(self) -> URL:
+        """The whole address that was asked for."""
+        if self._url is None:
+            x = self._x
+            query = x.query_string
+            path = x.raw_path.decode("latin-1")
+            self._url = URL(f"{self._origin()}{path}{'?' + query.decode('latin-1') if query else ''}")
+        return self._url
+
+    @property
+    def base_url(self) -> URL:
+        """The address of the server, with a slash at its end."""
+        return URL(self._origin() + "/")
+
+    def _origin(self) -> str:
+        x = self._x
+        host = x.host
+        if not host and x.server is not None:
+            name, port = x.server
+            host = f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+        return f"{x.scheme}://{host}"
+
+    @property
+    def headers(self) -> Headers:
+        """The header fields."""
+        if self._headers is None:
+            self._headers = Headers(raw=self._x.headers())
+        return self._headers
+
+    @property
+    def query_params(self) -> QueryParams:
+        """The parameters of the query, as text."""
+        if self._query_params is None:
+            self._query_params = QueryParams(self._x.query_items())
+        return self._query_params
+
+    @property
+    def path_params(self) -> dict[str, str]:
+        """The parameters of the path, decoded, as text."""
+        names = self._context.param_names.get(self._x.route, ())
+        return {name: self._x.path_str(i) for i, name in enumerate(names)}
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies by name."""
+        if self._cookies is None:
+            self._cookies = {}
+            for line in self.headers.getlist("cookie"):
+                self._cookies.update(parse_cookies(line))
+        return self._cookies
+
+    @property
+    def client(self) -> Address | None:
+        """Host and port of the peer; None for a Unix socket."""
+        client = self._x.client
+        return None if client is None else Address(*client)
+
+    @property
+    def http_version(self) -> str:
+        """The version of HTTP, such as "1.1"."""
+        return self._x.http_version
+
+    @property
+    def state(self) -> State:
+        """A place for attributes of this request; it begins with what the lifespan yielded."""
+        if self._state is None:
+            self._state = State(dict(self._context.state))
+        return self._state
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """The body, piece by piece as it arrives.
+
+        Raises:
+            ClientDisconnect: the body ended early or was malformed.
+            HTTPException: 413, the body is over `max_body_size`.
+            RuntimeError: the body has been streamed before.
+        """
+        if self._body is not None:
+            if self._body:
+                yield self._body
+            return
+        if self._stream_consumed:
+            raise RuntimeError("the body has been read by an earlier stream()")
+        self._stream_consumed = True
+        while chunk := await self._next():
+            yield chunk
+
+    async def _next(self) -> bytes:
+        x = self._x
+        try:
+            while (chunk := x.read()) is None:
+                await news_of(x)
+        except BodyTooLarge:
+            raise HTTPException(413, "Request body too large") from None
+        except BodyBroken as error:
+            raise ClientDisconnect(str(error)) from None
+        return chunk
+
+    async def body(self) -> bytes:
+        """The whole body; it may be asked for again. Raises what `stream` raises."""
+        if self._body is None:
+            whole = None if self._stream_consumed else self._x.body_whole()
+            if whole is None:
+                whole = b"".join([chunk async for chunk in self.stream()])
+            self._body = whole
+        return self._body
+
+    async def text(self) -> str:
+        """The body as UTF-8 text. Raises what `stream` raises, and UnicodeDecodeError."""
+        return (await self.body()).decode()
+
+    async def json(self) -> Any:
+        """The value of a JSON body; it may be asked for again.
+
+        Raises:
+            json.JSONDecodeError: the body is not JSON.
+            UnicodeDecodeError: the body is not text.
+        """
+        if not hasattr(self, "_json"):
+            body = await self.body()
+            try:
+                self._json: Any = _decode(body)
+            except msgspec.DecodeError:
+                # The standard library words the error as everybody knows it; it also takes NaN and UTF-16.
+                self._json = json.loads(body)
+        return self._json
+
+    async def is_disconnected(self) -> bool:
+        """Whether the client has gone."""
+        return self._x.cancelled
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.url}>"
+
+
+async def news_of(x: Exchange) -> None:
+    """Waits until there is news of an exchange: body bytes, room to send, or cancellation."""
+    future = asyncio.get_running_loop().create_future()
+    x.wait(lambda: future.done() or future.set_result(None))
+    try:
+        await future
+    finally:
+        if not x.done:
+            x.wait(None)
+
+
+def parse_cookies(line: str) -> dict[str, str]:
+    """The cookies of one Cookie field, read as leniently as browsers do."""
+    cookies = {}
+    for chunk in line.split(";"):
+        key, equals, value = chunk.partition("=")
+        if not equals:
+            key, value = "", chunk
+        key, value = key.strip(), value.strip()
+        if key or value:
+            cookies[key] = http_cookies._unquote(value)  # type: ignore[attr-defined]
+    return cookies
