@@ -106,6 +106,9 @@ func (l *loop) flush(s *session, c *netio.Conn) {
 		}
 		slot := l.port.Lookup(o.id)
 		if !l.write(s, c, o, slot) {
+			if t := l.engine.timing.request; t > 0 && !o.started {
+				c.SetDeadline(o.since + t)
+			}
 			return
 		}
 		l.access.noteSlot(c, slot, l.port)

@@ -173,6 +173,8 @@ func (l *loop) endBody(s *session, c *netio.Conn) {
 		if slot := l.port.Lookup(s.bodyID); slot != nil {
 			slot.RaiseEngine(bridge.EngineBodyEnd)
 			l.port.Notify(s.bodyID, slot)
+			// A client that sent its body without waiting needs no 100 any more.
+			l.owed.at(l.bySlot[l.local(s.bodyID)]).expect = false
 		}
 	}
 	l.leaveBody(s)

@@ -222,9 +222,14 @@ func (l *loop) drain() {
 	l.net.StopAccepting()
 	l.net.Each(func(c *netio.Conn) {
 		s := l.session(c)
-		if s.idle() || s.phase == phaseDetect {
-			s.phase, s.closing = phaseOver, true
+		if !s.idle() {
+			return
+		}
+		s.phase, s.closing = phaseOver, true
+		if c.Buffered() > 0 || c.Kept() > 0 {
 			c.CloseAfterFlush()
+		} else {
+			c.Close()
 		}
 	})
 }

@@ -217,6 +217,14 @@ func (c *Conn) Abort() {
 	c.die()
 }
 
+// Close closes at once, as a peer expects of an idle connection: output is discarded, but the peer sees an ordinary end.
+// Of the handler, only Released and Closed are called from here on, later.
+func (c *Conn) Close() {
+	if c.state != stateFree && c.state != stateDying {
+		c.die()
+	}
+}
+
 // die ends the connection as soon as no operation of it is under way.
 func (c *Conn) die() {
 	c.state = stateDying

@@ -2,11 +2,16 @@
 
 import asyncio
 import hashlib
+import os
 from collections.abc import AsyncIterator
 
 from covet import CovetPy, PlainTextResponse, Request, Response, StreamingResponse
 
-app = CovetPy(max_body_size=64 * 1024 * 1024, request_timeout=30)
+app = CovetPy(
+    max_body_size=64 * 1024 * 1024,
+    request_timeout=30,
+    enable_io_uring=os.environ.get("WIRE_BACKEND") != "epoll",
+)
 
 app.get("/ping", constant=PlainTextResponse("pong"))
 seen_disconnects: list[str] = []

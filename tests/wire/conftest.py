@@ -6,11 +6,8 @@ import pytest
 
 from .harness import Server, serve
 
-BACKENDS = {"io_uring": "1", "epoll": "0"}
-
-
-@pytest.fixture(scope="session", params=sorted(BACKENDS))
+@pytest.fixture(scope="session", params=["epoll", "io_uring"])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """One server for each of the two event loops, for the whole session."""
-    with serve(env={"COVET_ENABLE_IO_URING": BACKENDS[request.param]}) as running:
+    with serve(env={"WIRE_BACKEND": request.param}) as running:
         yield running
