@@ -151,7 +151,7 @@ class CovetPy:
             checked,
             handler,
             status_code,
-            name or getattr(function, "__name__", ""),
+            name or str(getattr(function, "__name__", "")),
             cancel_on_disconnect,
             blocking=not inspect.iscoroutinefunction(function),
             parameters=parameters_of(handler, path_names(path), label),

@@ -3,9 +3,10 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -55,8 +56,6 @@ class ThreadPool:
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
     def _work(self) -> None:
-        from queue import Empty
-
         while True:
             try:
                 job = self._jobs.get(timeout=IDLE_SECONDS)
@@ -86,10 +85,8 @@ def _call(
         result = context.run(function)
     except BaseException as raised:
         error = raised
-    try:
+    with suppress(RuntimeError):  # the loop is closed: nobody waits for the result any more
         loop.call_soon_threadsafe(_settle, future, result, error)
-    except RuntimeError:
-        pass  # the loop is closed: nobody waits for the result any more
 
 
 def _settle(future: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:

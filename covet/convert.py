@@ -12,7 +12,10 @@ from covet import temporal
 
 Convert = Callable[[str], Any]
 
-SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+SPACE = (
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007"
+    "\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
 INT = re.compile(r"([+-]?)(\d+(?:_\d+)*)(?:\.0+)?", re.ASCII)
 FLOAT = re.compile(r"[+-]?(?:inf|infinity|nan|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)", re.ASCII | re.IGNORECASE)
 PLAIN_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)

@@ -64,15 +64,12 @@ class Headers(Mapping[str, str]):
         raw: field lines whose names are in lower case; it is not copied.
     """
 
-    _list: RawHeaders
-
     def __init__(self, headers: Mapping[str, str] | None = None, raw: RawHeaders | None = None) -> None:
         if headers is not None and raw is not None:
             raise ValueError("either headers or raw, not both")
-        if raw is not None:
-            self._list = raw
-        else:
-            self._list = [(_name(key), value.encode("latin-1")) for key, value in (headers or {}).items()]
+        self._list: RawHeaders = (
+            [(_name(key), value.encode("latin-1")) for key, value in (headers or {}).items()] if raw is None else raw
+        )
 
     @property
     def raw(self) -> RawHeaders:
@@ -185,9 +182,7 @@ class QueryParams(Mapping[str, str]):
     def __init__(self, items: Iterable[tuple[str, str]] | Mapping[str, str] | str = ()) -> None:
         if isinstance(items, str):
             items = parse_qsl(items, keep_blank_values=True)
-        elif isinstance(items, Mapping):
-            items = items.items()
-        self._list = list(items)
+        self._list: list[tuple[str, str]] = list(items.items() if isinstance(items, Mapping) else items)
         self._dict = dict(self._list)
 
     def getlist(self, key: str) -> list[str]:

@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import logging
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from html import escape
 from typing import Any
 
@@ -13,11 +13,10 @@ from covet.core import Exchange
 from covet.encoders import encode
 from covet.exceptions import HTTPException, RequestValidationError
 from covet.requests import Context, Request
-from covet.responses import JSONResponse, PlainTextResponse, Response
+from covet.responses import Answer, JSONResponse, PlainTextResponse, Response
 
 logger = logging.getLogger("covet.error")
 
-Answer = Coroutine[Any, Any, None] | None
 ExceptionHandler = Callable[[Request, Any], Any]
 ExceptionHandlers = Mapping[int | type[Exception], ExceptionHandler]
 
@@ -99,7 +98,8 @@ class Dispatcher:
     def fail(self, x: Exchange, error: BaseException) -> Answer:
         """Answers an exception; a coroutine if that takes waiting."""
         if isinstance(error, asyncio.CancelledError):
-            return self._cancelled(x)
+            self._cancelled(x)
+            return None
         handler = self._handler_of(error)
         if not isinstance(error, (HTTPException, RequestValidationError)) and (
             handler is None or handler in (self._by_class.get(Exception), self._by_status.get(500))

@@ -74,7 +74,7 @@ class Parameter:
         try:
             return self.convert(text)
         except Invalid as invalid:
-            error = {"type": invalid.kind, "loc": list(loc), "msg": invalid.message, "input": text}
+            error: dict[str, Any] = {"type": invalid.kind, "loc": list(loc), "msg": invalid.message, "input": text}
             if invalid.context is not None:
                 error["ctx"] = invalid.context
             errors.append(error)

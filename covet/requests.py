@@ -19,7 +19,7 @@ _decode = msgspec.json.Decoder().decode
 
 
 class Context:
-    """What the requests of a server have in common: the application, the routes' parameter names, the lifespan's state."""
+    """What requests have in common: the application, the names in the routes' paths, the lifespan's state."""
 
     __slots__ = ("app", "param_names", "state")
 
@@ -212,7 +212,12 @@ class Request:
 async def news_of(x: Exchange) -> None:
     """Waits until there is news of an exchange: body bytes, room to send, or cancellation."""
     future = asyncio.get_running_loop().create_future()
-    x.wait(lambda: future.done() or future.set_result(None))
+
+    def came() -> None:
+        if not future.done():
+            future.set_result(None)
+
+    x.wait(came)
     try:
         await future
     finally:
@@ -229,5 +234,5 @@ def parse_cookies(line: str) -> dict[str, str]:
             key, value = "", chunk
         key, value = key.strip(), value.strip()
         if key or value:
-            cookies[key] = http_cookies._unquote(value)  # type: ignore[attr-defined]
+            cookies[key] = http_cookies._unquote(value)
     return cookies

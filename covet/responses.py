@@ -15,6 +15,9 @@ from covet.requests import news_of
 
 logger = logging.getLogger("covet.error")
 
+Answer = Coroutine[Any, Any, None] | None
+"""What sends a response: nothing more to do, or a coroutine to be driven."""
+
 MEDIA_NUMBERS = {
     b"application/json": 1,
     b"text/plain; charset=utf-8": 2,
@@ -146,7 +149,7 @@ class Response:
                 rest.append((name, value))
         return media, pack_fields(rest) if rest else b"", length
 
-    def answer(self, x: Exchange) -> Coroutine[Any, Any, None] | None:
+    def answer(self, x: Exchange) -> Answer:
         """Sends the response; a coroutine if that takes waiting."""
         media, fields, length = self._head()
         if length > len(self.body) and x.method == "HEAD":

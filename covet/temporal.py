@@ -6,11 +6,11 @@ refuse the same texts.
 
 import math
 import re
-from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from typing import NoReturn
 
 NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?|[+-]?\.\d+", re.ASCII)
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECONDS_FROM = 20_000_000_000
 """A number beyond it is in milliseconds, below it in seconds."""
 LATEST = 253_402_300_799
@@ -91,7 +91,7 @@ def _zone(text: str, at: int) -> tzinfo | None:
     if at == len(text):
         return None
     sign, end = text[at], at + 1
-    zone = timezone.utc
+    zone = UTC
     if sign not in "Zz":
         # U+2212 is the minus that typographers use.
         factor = {"+": 1, "-": -1, "\u2212": -1}.get(sign)
@@ -125,7 +125,6 @@ def parse_time(text: str) -> time:
 
 
 def _from_number(text: str) -> datetime:
-    whole, _, fraction = text.partition(".")
     if "." in text:
         number = float(text)
         seconds = math.floor(number)
@@ -135,7 +134,7 @@ def _from_number(text: str) -> datetime:
             seconds, rest = divmod(milliseconds, 1000)
             microseconds = rest * 1000 + round((number - milliseconds) * 1000)
     else:
-        seconds, microseconds = int(whole), 0
+        seconds, microseconds = int(text), 0
         if not -(1 << 63) <= seconds < 1 << 63:
             raise BadTime("")
         if abs(seconds) > MILLISECONDS_FROM:
@@ -321,7 +320,7 @@ def _long_clock(text: str, at: int, most: int) -> tuple[int, int, int]:
     if len(text.encode()) - at < 5:
         raise BadTime("input is too short")
     hours, colon, rest = text[at:].partition(":")
-    if hours and not (hours.isascii() and hours.isdigit()) or not colon:
+    if (hours and not (hours.isascii() and hours.isdigit())) or not colon:
         raise BadTime("invalid character in hour")
     if len(hours) > 18 or int(hours or "0") > most:
         raise BadTime("durations may not exceed 999,999,999 hours")

@@ -41,9 +41,10 @@ class Worker:
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begins to take requests on a loop."""
-        self._runner.serve(
-            self._calls, loop=loop, encode=encode, render=self._dispatcher.render, fail=self._dispatcher.fail
-        )
+        # The runner wants coroutines of the built-in type; async functions give just that.
+        render: Any = self._dispatcher.render
+        fail: Any = self._dispatcher.fail
+        self._runner.serve(self._calls, loop=loop, encode=encode, render=render, fail=fail)
 
     @property
     def in_flight(self) -> int:
