@@ -96,7 +96,7 @@ lint-python: venv
 
 lint-c: venv
 	include=$$(python -c 'import sysconfig; print(sysconfig.get_path("include"))'); \
-	for file in pybind/*.c; do \
+	for file in $$(find pybind -name "*.c"); do \
 		gcc -std=c11 -D_GNU_SOURCE -DPy_LIMITED_API=0x030B0000 -Wall -Wextra -Werror -fsyntax-only -Ibridge -Ipybind -I"$$include" "$$file"; done
 
 # ---- distributions ----------------------------------------------------------
