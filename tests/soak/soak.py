@@ -216,7 +216,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--epoll", action="store_true", help="use the epoll loop")
     options = parser.parse_args()
-    env = {"COVET_ENABLE_IO_URING": "0" if options.epoll else "1"}
+    env = {"WIRE_BACKEND": "epoll" if options.epoll else "io_uring"}
     with serve("app:app", "--no-access-log", "--log-level", "error", env=env) as server:
         soak = Soak(server.port, options.seed)
         asyncio.run(soak.run(min(10.0, options.seconds / 4)))  # warm: pools and caches are filled
