@@ -246,7 +246,7 @@ class StreamingResponse(Response):
             if not x.done:
                 x.finish()
         except asyncio.CancelledError:
-            if not x.cancelled:
+            if not x.started:
                 raise
             x.abort()
         except Exception:

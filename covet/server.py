@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,7 @@ class Server:
         self.address: str | None = None
         self.on_signal: Callable[[], None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._engine: Engine | None = None
         self._changed = asyncio.Event()
         self._should_exit = False
         self._force_exit = False
@@ -81,6 +83,10 @@ class Server:
         self._force_exit = value
         self._wake()
 
+    def status(self) -> dict[str, Any]:
+        """The engine's figures: state, connections, in_flight, requests, slots_in_use and more; empty when not serving."""
+        return self._engine.status() if self._engine is not None else {}
+
     def _wake(self) -> None:
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop is closed: the server has stopped
@@ -104,6 +110,7 @@ class Server:
             await self._shut_down(lifespan)
             raise StartFailed(str(error)) from None
         try:
+            self._engine = engine
             self.started = True
             logger.info("Covet running on http://%s (Press CTRL+C to quit)", self.address)
             while not self._should_exit:
@@ -113,6 +120,7 @@ class Server:
             await self._finish(loop, engine, worker)
         finally:
             self.started = False
+            self._engine = None
             self._close(engine, worker)
         await self._shut_down(lifespan)
         logger.info("Finished server process [%d]", process)
@@ -340,7 +348,7 @@ def _run(server: Server, new_loop: Callable[[], asyncio.AbstractEventLoop]) -> N
             finished.set()
             asyncio.set_event_loop(None)
             loop.close()
-            threading.Thread(target=_end_process, name="covet-exit", daemon=True).start()
+            _limit_exit()
 
 
 def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
@@ -368,11 +376,21 @@ def _guard(server: Server, loop: asyncio.AbstractEventLoop, finished: threading.
                 _exit_now(0)
 
 
-def _end_process() -> None:
-    """Ends the process if a thread that never returns keeps it, once its main thread is done."""
-    threading.main_thread().join()
-    threading.Event().wait(EXIT_SECONDS)
-    _exit_now(0)
+@cache
+def _limit_exit() -> None:
+    """Ends the process if a thread that never returns, of asyncio.to_thread say, keeps it from ending by itself."""
+    ending = threading.Event()
+
+    def end() -> None:
+        ending.wait()
+        threading.Event().wait(EXIT_SECONDS)
+        _exit_now(0)
+
+    # It is called before executors wait for their threads; atexit comes too late.
+    register: Callable[[Callable[[], None]], None] | None = getattr(threading, "_register_atexit", None)
+    if register is not None:
+        threading.Thread(target=end, name="covet-exit", daemon=True).start()
+        register(ending.set)
 
 
 def _exit_now(code: int) -> None:
