@@ -84,7 +84,7 @@ class Server:
         self._wake()
 
     def status(self) -> dict[str, Any]:
-        """The engine's figures: state, connections, in_flight, requests, slots_in_use and more; empty when not serving."""
+        """The engine's figures: state, connections, in_flight, requests and more; empty when not serving."""
         return self._engine.status() if self._engine is not None else {}
 
     def _wake(self) -> None:
