@@ -12,7 +12,7 @@ import (
 // Both sides must see one layout. An index other than 0 does not compile.
 var (
 	_ = [1]struct{}{}[unsafe.Sizeof(C.covet_header{})-C.sizeof_covet_header]
-	_ = [1]struct{}{}[unsafe.Offsetof(C.covet_header{}.classes)%C.COVET_LINE]
+	_ = [1]struct{}{}[unsafe.Offsetof(C.covet_header{}.classes)-2*C.COVET_LINE]
 	_ = [1]struct{}{}[unsafe.Sizeof(C.covet_class{})-2*C.COVET_LINE]
 	_ = [1]struct{}{}[unsafe.Offsetof(C.covet_class{}.block_bytes)-C.COVET_LINE]
 	_ = [1]struct{}{}[unsafe.Offsetof(C.covet_class{}.bare_head)%8]

@@ -312,7 +312,7 @@ func (d *driver) readPieces(job *driverJob, s *Slot) (more bool, err error) {
 		if d.random.IntN(4) == 0 {
 			stream := draw(d.seed, job.id, responseBody)
 			d.lent = append(d.lent, lentBlock{d.port.Lend(job.id, block), stream, at, data})
-		} else if !d.port.Free(block, job.id) || d.port.Free(block, job.id) {
+		} else if !d.port.Free(block, job.id) {
 			return false, fmt.Errorf("%x: block %x was not its own", job.id, block)
 		}
 		more = d.random.IntN(16) == 0

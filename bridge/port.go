@@ -137,7 +137,7 @@ func (p *Port) Release(id ID) {
 	at := &p.places[i]
 	at.generation = following(at.generation)
 	atomic.StoreUint32(half(&s.generation), at.generation)
-	if atomic.LoadUint32(half(&s.worker_flags))&C.COVET_W_NOTICED != 0 {
+	if atomic.LoadUint32(half(&s.worker_flags))&workerNoticed != 0 {
 		at.use = useLeaving
 		return
 	}
@@ -218,7 +218,7 @@ func (p *Port) Next() (ID, *Slot, bool) {
 				p.left(id)
 				continue
 			}
-			atomic.AndUint32(half(&s.worker_flags), ^uint32(C.COVET_W_NOTICED))
+			atomic.AndUint32(half(&s.worker_flags), ^uint32(workerNoticed))
 			return id, s, true
 		}
 		if p.next++; p.next == len(p.outbox) {

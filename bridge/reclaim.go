@@ -40,7 +40,7 @@ func (p *Port) Reclaim(worker int, visit func(id ID, s *Slot, begun bool)) {
 // conclude makes an exchange look as if its worker had ended it.
 func (p *Port) conclude(s *Slot) {
 	flags := half(&s.worker_flags)
-	atomic.AndUint32(flags, ^uint32(C.COVET_W_NOTICED))
+	atomic.AndUint32(flags, ^uint32(workerNoticed))
 	if atomic.LoadUint32(flags)&C.COVET_W_DONE == 0 {
 		atomic.OrUint32(flags, C.COVET_W_ABORT|C.COVET_W_DONE)
 	}

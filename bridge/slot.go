@@ -27,6 +27,8 @@ const (
 	WorkerDone     = C.COVET_W_DONE
 	WorkerAbort    = C.COVET_W_ABORT
 	WorkerContinue = C.COVET_W_CONTINUE
+
+	workerNoticed = C.COVET_W_NOTICED
 )
 
 // Flags of a request.

@@ -138,7 +138,7 @@ static void write_pieces(job *j, covet_slot *s) {
         }
         pattern_fill(draw(seed, j->id, RESPONSE_BODY), j->sent, covet_port_bytes(&port, block), len);
         if (!covet_port_push_body(&port, s, j->id, block, len)) {
-            if (covet_port_free(&port, block, j->id) != 0 || covet_port_free(&port, block, j->id) == 0) {
+            if (covet_port_free(&port, block, j->id) != 0) {
                 fail(j->id, "freeing a block", block);
             }
             return; /* a notice comes when there is room */
