@@ -159,6 +159,11 @@ func (c *Channel) SetState(state uint32) {
 	atomic.StoreUint32(half(&c.header.engine_state), state)
 }
 
+// Ready reports whether a worker has attached and takes requests.
+func (c *Channel) Ready(worker int) bool {
+	return c.header != nil && atomic.LoadUint32(half(&c.worker(worker).state)) == C.COVET_WORKER_READY
+}
+
 // InUse counts the slots and blocks that are not free; none after Close.
 func (c *Channel) InUse() (slots, blocks int) {
 	if c.header == nil {

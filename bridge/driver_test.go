@@ -28,6 +28,8 @@ type driver struct {
 	bytes   int64
 	starved bool
 	stop    *atomic.Bool
+	workers []int  // to post to
+	between func() // called once a round, on the loop's thread
 	request exchange.Request
 	head    [60001]byte
 	inline  [65536]byte
@@ -54,14 +56,20 @@ type lentBlock struct {
 }
 
 func newDriver(p *Port, seed uint64, target, window int, stop *atomic.Bool) *driver {
-	return &driver{
+	d := &driver{
 		port: p, seed: seed, target: target, window: window, stop: stop,
 		random: rand.New(rand.NewPCG(seed, uint64(p.loop))), jobs: make([]driverJob, len(p.places)),
+		between: func() {},
 	}
+	for w := range p.inbox {
+		d.workers = append(d.workers, w)
+	}
+	return d
 }
 
 func (d *driver) run() error {
 	for !d.stop.Load() && (d.started < d.target || d.live > 0 || len(d.lent) > 0) {
+		d.between()
 		d.port.Awake()
 		d.starved = false
 		if err := d.begin(); err != nil {
@@ -132,7 +140,7 @@ func (d *driver) begin() error {
 			return nil
 		}
 		plan := planOf(d.seed, id)
-		if !d.fill(id, s, &plan) || !d.port.Post(d.random.IntN(len(d.port.inbox)), id) {
+		if !d.fill(id, s, &plan) || !d.port.Post(d.workers[d.random.IntN(len(d.workers))], id) {
 			d.port.Release(id)
 			d.starved = true
 			return nil

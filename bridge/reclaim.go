@@ -18,6 +18,9 @@ import "sync/atomic"
 // left it if that had finished it, otherwise aborted. One that waited is
 // untouched and may be posted to another worker. visit may release either.
 func (p *Port) Reclaim(worker int, visit func(id ID, s *Slot, begun bool)) {
+	if worker >= len(p.outbox) { // closed
+		return
+	}
 	p.outbox[worker].skip()
 	for i := range p.fresh {
 		s, at := &p.slots[i], p.places[i]

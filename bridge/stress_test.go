@@ -78,6 +78,10 @@ func dismiss(t testing.TB, c *Channel, workers []*worker) {
 	t.Helper()
 	c.SetState(StateStopped)
 	for i, w := range workers {
+		if t.Failed() { // it may hold exchanges for ever
+			_ = w.cmd.Process.Kill()
+			continue
+		}
 		ring(t, c.WorkerDoorbell(i))
 		select {
 		case <-w.ended:

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define BATCH 64
 
@@ -332,6 +333,9 @@ int main(int argc, char **argv) {
     if (status != 0) {
         fprintf(stderr, "attach: %s\n", strerror(-status));
         return 1;
+    }
+    for (int fd = 3; fd < 5 + (int)loops; fd++) {
+        close(fd); /* as when the engine ends first: the port has its own */
     }
     jobs = calloc(port.slots, sizeof *jobs);
     again = calloc(port.slots, sizeof *again);
