@@ -1,0 +1,82 @@
+"""What may stand in a handler's signature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any, NewType, Optional
+
+import msgspec
+import pytest
+
+from covet import CovetPy, Request
+from covet.params import parameters_of
+
+UserId = NewType("UserId", int)
+
+
+def kinds(handler: Callable[..., Any], *path: str) -> list[tuple[str, str, Any, bool]]:
+    return [(p.name, p.source, p.native, p.many) for p in parameters_of(handler, path, "GET /x")]
+
+
+def test_sources_and_types() -> None:
+    def handler(
+        a: int,
+        request: Request,
+        b: Optional[str] = None,  # noqa: UP045 - both ways to write it
+        c: "list[float]" = [],  # noqa: B006, UP037
+        d: UserId = UserId(1),  # noqa: B008
+        e=None,  # type: ignore[no-untyped-def]
+        f: Annotated[bool, "a note"] = False,
+        g: Annotated[int, msgspec.Meta(ge=1)] = 1,
+        h: Annotated[Request, "same"] | None = None,
+    ) -> None: ...
+
+    assert kinds(handler, "a") == [
+        ("a", "path", int, False),
+        ("request", "request", None, False),
+        ("b", "query", str, False),
+        ("c", "query", None, True),
+        ("d", "query", int, False),
+        ("e", "query", str, False),
+        ("f", "query", bool, False),
+        ("g", "query", None, False),
+        ("h", "request", None, False),
+    ]
+
+
+class Handler:
+    async def __call__(self, item: int) -> int:
+        return item
+
+
+def test_objects_and_partials_are_handlers() -> None:
+    async def add(a: int, b: int) -> int:
+        return a + b
+
+    assert kinds(Handler(), "item") == [("item", "path", int, False)]
+    assert [name for name, *_ in kinds(partial(add, 1))] == ["b"]
+    app = CovetPy()
+    assert not app.add_route("/a/{item}", Handler()).blocking
+    assert not app.add_route("/b", partial(add, 1)).blocking
+
+
+class Unknown: ...
+
+
+def bad_type(a: Unknown) -> None: ...
+def bad_union(a: int | str) -> None: ...
+def bad_list_of_lists(a: list[list[int]]) -> None: ...
+def bad_dict(a: dict[str, int]) -> None: ...
+def bad_name(a: Missing) -> None: ...  # type: ignore[name-defined]  # noqa: F821
+def bad_star(*a: int) -> None: ...
+def bad_path_list(item: list[int]) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "handler", [bad_type, bad_union, bad_list_of_lists, bad_dict, bad_name, bad_star, bad_path_list]
+)
+def test_what_cannot_come_from_a_request_is_refused_when_it_is_registered(handler: Callable[..., Any]) -> None:
+    name = "item" if handler is bad_path_list else "a"
+    with pytest.raises(TypeError, match=rf"^route GET /x/{{item}}: parameter '{name}': "):
+        CovetPy().get("/x/{item}")(handler)
