@@ -94,7 +94,7 @@ func (l *loop) enqueue(s *session, c *netio.Conn, i uint32, o *owed) {
 // flush writes the answers at the front of the pipeline as far as they are
 // ready and the client takes them.
 func (l *loop) flush(s *session, c *netio.Conn) {
-	full := s.count >= maxPipeline
+	defer l.roomInPipeline(s, c)
 	for s.count > 0 {
 		i := s.first
 		o := l.owed.at(i)
@@ -126,8 +126,11 @@ func (l *loop) flush(s *session, c *netio.Conn) {
 	if s.count == 0 {
 		l.pipelineEmpty(s, c)
 	}
-	if full {
-		l.unstall(s, c)
+}
+
+func (l *loop) roomInPipeline(s *session, c *netio.Conn) {
+	if s.held&holdPipeline != 0 && s.count < resumeBelow {
+		l.resume(s, c, holdPipeline)
 	}
 }
 

@@ -75,7 +75,7 @@ type bodyPiece struct {
 // openPiece reserves a block; if there is none, reading waits.
 func (l *loop) openPiece(s *session, c *netio.Conn, piece *bodyPiece, n int) bool {
 	if slot := l.port.Lookup(s.bodyID); !slot.BodyRoom() {
-		l.block(s, c)
+		l.hold(s, c, holdBody)
 		return false
 	}
 	block, room, ok := l.port.Alloc(n, s.bodyID)
@@ -134,13 +134,6 @@ func (l *loop) bodyWanted(s *session) bool {
 		return false
 	}
 	return slot.WorkerFlags()&bridge.WorkerDone == 0
-}
-
-func (l *loop) block(s *session, c *netio.Conn) {
-	if !s.blocked {
-		s.blocked = true
-		c.PauseRead()
-	}
 }
 
 // passBody gives data to the exchange and returns how many bytes it took.

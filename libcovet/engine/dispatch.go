@@ -216,10 +216,10 @@ func (l *loop) noRoom(s *session, c *netio.Conn, n int) int {
 
 // starve queues the connection for the next free memory.
 func (l *loop) starve(s *session, c *netio.Conn) {
-	if !s.stalled {
+	if s.held&holdMemory == 0 {
 		l.starved = append(l.starved, starving{c.Index, c.Generation})
 	}
-	l.stall(s, c)
+	l.hold(s, c, holdMemory)
 	c.SetDeadline(l.now + starvedRetry)
 }
 
@@ -229,7 +229,7 @@ func (l *loop) feedStarved() {
 	n := min(len(l.starved), feedAtOnce)
 	for _, w := range l.starved[:n] {
 		if c := l.net.Conn(w.conn, w.generation); c != nil {
-			l.unstall(l.session(c), c)
+			l.resume(l.session(c), c, holdMemory)
 		}
 	}
 	l.starved = l.starved[:copy(l.starved, l.starved[n:])]

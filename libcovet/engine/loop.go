@@ -193,25 +193,23 @@ func (l *loop) news(id bridge.ID, slot *bridge.Slot) {
 		return
 	}
 	o := l.owed.at(i)
-	flags := slot.WorkerFlags()
+	c := l.net.Conn(o.conn, o.generation)
 	if o.gone {
-		if flags&bridge.WorkerDone != 0 {
+		if slot.WorkerFlags()&bridge.WorkerDone != 0 {
 			l.release(i, o)
 		}
-		return
-	}
-	c := l.net.Conn(o.conn, o.generation)
-	if c == nil {
+	} else if c == nil {
 		l.abandon(i, o)
+	}
+	if c == nil {
 		return
 	}
 	s := l.session(c)
-	if s.first == i {
+	if s.count > 0 && s.first == i {
 		l.flush(s, c)
 	}
-	if s.blocked && s.bodyID == id {
-		s.blocked = false
-		c.ResumeRead()
+	if s.bodyID == id { // its worker may have taken some, or be done with it
+		l.resume(s, c, holdBody)
 	}
 }
 

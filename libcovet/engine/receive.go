@@ -104,7 +104,7 @@ func (l *loop) headStarted(s *session, c *netio.Conn) {
 // readHead parses one request head and hands the request on.
 func (l *loop) readHead(s *session, c *netio.Conn, p []byte) int {
 	if s.count >= maxPipeline {
-		l.stall(s, c)
+		l.hold(s, c, holdPipeline)
 		return 0
 	}
 	if s.scanned > 0 && len(p) <= l.limits.MaxHead && bytes.IndexByte(p[min(s.scanned, len(p)):], '\n') < 0 {
@@ -129,18 +129,20 @@ func (l *loop) readHead(s *session, c *netio.Conn, p []byte) int {
 	return l.dispatch(s, c, p, n)
 }
 
-// stall stops reading until the pipeline has room again.
-func (l *loop) stall(s *session, c *netio.Conn) {
-	if !s.stalled {
-		s.stalled = true
+// hold stops reading for a reason.
+func (l *loop) hold(s *session, c *netio.Conn, why hold) {
+	if s.held == 0 {
 		c.PauseRead()
 	}
+	s.held |= why
 }
 
-// unstall goes on reading after room came back.
-func (l *loop) unstall(s *session, c *netio.Conn) {
-	if s.stalled {
-		s.stalled = false
+// resume reads on when its reason was the last one for not reading.
+func (l *loop) resume(s *session, c *netio.Conn, why hold) {
+	if s.held&why == 0 {
+		return
+	}
+	if s.held &^= why; s.held == 0 {
 		c.ResumeRead()
 	}
 }

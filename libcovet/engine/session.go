@@ -18,11 +18,22 @@ const (
 // maxPipeline is how many requests of one connection may be in work at once.
 const maxPipeline = 64
 
+// resumeBelow is how far a full pipeline must empty before reading goes on.
+const resumeBelow = maxPipeline / 2
+
+// hold is a set of reasons for not reading a connection's input.
+type hold uint8
+
+const (
+	holdPipeline hold = 1 << iota // too many answers are owed
+	holdMemory                    // no slot or block is free
+	holdBody                      // the worker has body pieces to take first
+)
+
 // session is the HTTP/1.1 state of one connection.
 type session struct {
 	phase     phase
-	stalled   bool // input waits for room: slots, blocks or pipeline places
-	blocked   bool // input waits for the worker to take body pieces
+	held      hold // why input is not read
 	final     bool // no request follows the one being read
 	closing   bool // the connection closes when the pipeline is empty
 	ended     bool // the peer has sent its last byte

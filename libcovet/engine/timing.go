@@ -21,9 +21,7 @@ type timing struct {
 // begins and only looked at here, so a busy connection pays nothing for them.
 func (l *loop) Expired(c *netio.Conn) {
 	s := l.session(c)
-	if s.stalled && s.count < maxPipeline {
-		l.unstall(s, c) // it stalls again, with a new deadline, if there is still no room
-	}
+	l.resume(s, c, holdMemory) // it is held again, with a new deadline, if there is still no room
 	due := l.due(s, c)
 	switch {
 	case due == 0:
@@ -45,7 +43,7 @@ func (l *loop) due(s *session, c *netio.Conn) int64 {
 		return s.active + t.body
 	}
 	switch {
-	case s.phase == phaseBody && !s.blocked && !s.stalled:
+	case s.phase == phaseBody && s.held == 0:
 		return s.active + t.body
 	case s.count > 0:
 		o := l.owed.at(s.first)
@@ -66,7 +64,7 @@ func (l *loop) timeUp(s *session, c *netio.Conn) {
 	switch {
 	case c.Buffered() > 0:
 		c.Abort()
-	case s.phase == phaseBody && !s.blocked && !s.stalled:
+	case s.phase == phaseBody && s.held == 0:
 		l.breakBody(s, 0)
 		l.bodyFailed(s, c, 408, "The request body did not arrive in time")
 	case s.count > 0:

@@ -411,3 +411,47 @@ func TestPoolKeepsAndGivesBackConnections(t *testing.T) {
 		}
 	}
 }
+
+// Entries of the submission queue are used again by other operations: nothing of the last one may be left, or closes fail.
+func TestBusyLoopClosesEveryDescriptor(t *testing.T) {
+	eachBackend(t, func(t *testing.T, kind Kind) {
+		s := &script{received: echo}
+		s.ended = func(c *Conn) { c.CloseAfterFlush() }
+		v := start(t, Options{Backend: kind}, s)
+		before := openDescriptors(t)
+		done := make(chan struct{})
+		for range 16 {
+			go func() {
+				defer func() { done <- struct{}{} }()
+				for range 60 {
+					c, err := net.Dial("tcp", v.address)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					for range 5 {
+						buffer := make([]byte, 16)
+						if _, err := c.Write([]byte("ping")); err != nil {
+							t.Error(err)
+						}
+						if _, err := c.Read(buffer); err != nil {
+							t.Error(err)
+						}
+					}
+					_ = c.Close()
+				}
+			}()
+		}
+		for range 16 {
+			wait(t, done, "the clients")
+		}
+		v.until("every connection to end", func() bool { return v.loop.Len() == 0 })
+		deadline := time.Now().Add(5 * time.Second)
+		for openDescriptors(t) > before && time.Now().Before(deadline) {
+			time.Sleep(10 * time.Millisecond)
+		}
+		if after := openDescriptors(t); after > before {
+			t.Errorf("%d descriptors before, %d after", before, after)
+		}
+	})
+}

@@ -103,11 +103,14 @@ func (r *ring) close() { r.owner.QueueExit() }
 // full reports whether every submission entry is taken.
 func (r *ring) full() bool { return r.tail-atomic.LoadUint32(r.sqHead) >= r.sqEntries }
 
-// slot returns the next submission entry and its place in the ring; the ring must not be full.
+// slot returns the next submission entry, cleared, and its place in the ring; the ring must not be full. giouring's Prepare
+// functions leave fields of the entry's last use behind, for which the kernel refuses a close, silently.
 func (r *ring) slot() (*giouring.SubmissionQueueEntry, uint32) {
 	index := r.tail & r.sqMask
 	r.tail++
-	return (*giouring.SubmissionQueueEntry)(unsafe.Add(r.sqes, uintptr(index)*sqeSize)), index
+	e := (*giouring.SubmissionQueueEntry)(unsafe.Add(r.sqes, uintptr(index)*sqeSize))
+	*e = giouring.SubmissionQueueEntry{}
+	return e, index
 }
 
 // publish makes the prepared entries visible to the kernel and returns how many it has not taken yet.

@@ -168,10 +168,11 @@ class Soak:
             except TimeoutError:
                 self.faults.append(f"{life.__name__}: no answer in time")
 
-    async def run(self, seconds: float) -> None:
+    async def run(self, seconds: float, only: str = "") -> None:
         until = time.monotonic() + seconds
         lives = [self.keep_alive] * 8 + [self.pipeline] * 2 + [self.upload] * 3 + [self.download] * 3
         lives += [self.slow_reader] * 3 + [self.slow_sender] * 3 + [self.abort] * 6 + [self.malformed] * 4
+        lives = [life for life in lives if only in life.__name__]
         await asyncio.gather(*(self.repeat(life, until) for life in lives))
 
 
@@ -215,13 +216,14 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--epoll", action="store_true", help="use the epoll loop")
+    parser.add_argument("--only", default="", help="only the traffic with this in its name")
     options = parser.parse_args()
     env = {"WIRE_BACKEND": "epoll" if options.epoll else "io_uring"}
-    with serve("app:app", "--no-access-log", "--log-level", "error", env=env) as server:
+    with serve(command=[sys.executable, str(Path(__file__).with_name("server.py"))], env=env) as server:
         soak = Soak(server.port, options.seed)
-        asyncio.run(soak.run(min(10.0, options.seconds / 4)))  # warm: pools and caches are filled
+        asyncio.run(soak.run(min(10.0, options.seconds / 4), options.only))  # warm: pools and caches are filled
         before = settle(server)
-        asyncio.run(soak.run(options.seconds))
+        asyncio.run(soak.run(options.seconds, options.only))
         after = settle(server)
     print("seed", options.seed, "counts", dict(soak.counts))
     print("before", before)

@@ -51,11 +51,16 @@ class Server:
 
 @contextlib.contextmanager
 def serve(
-    target: str = "app:app", *options: str, app_dir: Path = HERE, env: dict[str, str] | None = None
+    target: str = "app:app",
+    *options: str,
+    app_dir: Path = HERE,
+    env: dict[str, str] | None = None,
+    command: list[str] | None = None,
 ) -> Iterator[Server]:
-    """Runs `covet run TARGET` on a free port until the block ends."""
+    """Runs `covet run TARGET` on a free port, or another command that prints its address, until the block ends."""
+    run = [sys.executable, "-m", "covet", "run", target, "--app-dir", str(app_dir), "--port", "0", *options]
     process = subprocess.Popen(
-        [sys.executable, "-m", "covet", "run", target, "--app-dir", str(app_dir), "--port", "0", *options],
+        command or run,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
