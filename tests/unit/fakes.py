@@ -36,7 +36,7 @@ class FakeExchange:
         method: str = "GET",
         params: tuple[str, ...] = (),
         headers: tuple[tuple[bytes, bytes], ...] = ((b"host", b"test:80"),),
-        body: tuple[bytes | None | Exception, ...] = (),
+        body: tuple[bytes | Exception | None, ...] = (),
         route: int = 1,
         verdict: int = 0,
         room: int = 1 << 30,

@@ -65,7 +65,7 @@ def everything(
 
 NUMBERS = st.sampled_from(["5", "-5", "+5", " 5 ", "5.0", "1_0", "007", "x", "", "9" * 20, "1.5", "1e3", "nan"])
 WORDS = st.one_of(NUMBERS, st.sampled_from(["true", "YES", "2020-01-31", "s", "l", "a", "b", "é", "12345678" * 4]))
-NAMES = "needed count share on text day size order tags key only other".split()
+NAMES = ["needed", "count", "share", "on", "text", "day", "size", "order", "tags", "key", "only", "other"]
 
 
 @given(NUMBERS, WORDS, NUMBERS, st.lists(st.tuples(st.sampled_from(NAMES), WORDS), max_size=8))

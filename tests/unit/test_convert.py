@@ -31,7 +31,7 @@ def pydantics(adapter: TypeAdapter[Any], text: str) -> tuple[Any, ...]:
     except ValidationError as failure:
         error = failure.errors(include_url=False)[0]
         context: Any = error.get("ctx")
-        return error["type"], error["msg"], {k: v for k, v in context.items()} if context else None
+        return error["type"], error["msg"], dict(context) if context else None
 
 
 def same(mine: tuple[Any, ...], theirs: tuple[Any, ...]) -> bool:
@@ -74,7 +74,7 @@ def test_float(text: str) -> None:
     assert same(ours(SCALARS[float], text), pydantics(ADAPTERS[float], text))
 
 
-@given(mutated("truefalsyno10 TYKı", "true", "YES", "off"))
+@given(mutated("truefalsyno10 TYK\u0131", "true", "YES", "off"))
 def test_bool(text: str) -> None:
     assert same(ours(SCALARS[bool], text), pydantics(ADAPTERS[bool], text))
 
@@ -127,9 +127,10 @@ def test_time(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("P1D PT1H P1DT1H30M -P1D +P1D P1Y2M3W4DT5H6M7.8S P1.5D PT0.5S P1.Y P P1 PT1X PTT p1d P1000000000D").split(),
-        *("P99999999999D 1d 01:00 1:00 01:00:00.5 100:02:03 -01:00:00 24:00:00 01:60:00 1 1.5 abc").split(),
-        *("1 day,1 days,1 day 01:00,1 d,1 dx,1d x".split(",")),
+        *("P1D", "PT1H", "P1DT1H30M", "-P1D", "+P1D", "P1Y2M3W4DT5H6M7.8S", "P1.5D", "PT0.5S", "P1.Y", "P", "P1"),
+        *("PT1X", "PTT", "p1d", "P1000000000D", "P99999999999D", "1d", "01:00", "1:00", "01:00:00.5", "100:02:03"),
+        *("-01:00:00", "24:00:00", "01:60:00", "1", "1.5", "abc"),
+        *("1 day", "1 days", "1 day 01:00", "1 d", "1 dx", "1d x"),
         *("1 days, 01:02:03.4", "1 days, 24:00:00", "", " P1D", "02:03:04x", "P1.5Y1D", "9999999999:00:00"),
     ],
 )
@@ -185,7 +186,7 @@ class Mixed(enum.Enum):
     half = 0.5
 
 
-class Word(str, enum.Enum):
+class Word(str, enum.Enum):  # noqa: UP042 - the older way to write it
     a = "a"
     b = "b"
 
@@ -220,7 +221,8 @@ def test_constraints(kind: type, constraint: dict[str, Any], texts: list[str]) -
     import msgspec
     from pydantic import Field
 
-    adapter: TypeAdapter[Any] = TypeAdapter(Annotated[kind, Field(**constraint)])
+    annotation: Any = Annotated[kind, Field(**constraint)]
+    adapter: TypeAdapter[Any] = TypeAdapter(annotation)
     convert = constrained(SCALARS[kind], msgspec.Meta(**constraint))
     for text in texts:
         assert ours(convert, text) == pydantics(adapter, text)

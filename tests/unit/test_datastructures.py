@@ -14,7 +14,7 @@ def test_headers_are_case_insensitive_and_keep_all_values() -> None:
     assert headers.keys() == {"accept", "x-one"}
     assert list(headers.items()) == [("accept", "a"), ("x-one", "1"), ("accept", "é")]
     assert headers.values() and len(headers) == 3
-    assert "X-ONE" in headers and "x-two" not in headers and 1 not in headers
+    assert "X-ONE" in headers and "x-two" not in headers and not headers.__contains__(1)
     assert headers.get("x-two", "none") == "none"
     assert headers == Headers(raw=[(b"accept", b"\xe9"), (b"accept", b"a"), (b"x-one", b"1")])
     assert repr(Headers({"A": "b"})) == "Headers({'a': 'b'})"

@@ -20,13 +20,13 @@ def kinds(handler: Callable[..., Any], *path: str) -> list[tuple[str, str, Any, 
 
 
 def test_sources_and_types() -> None:
-    def handler(
+    def handler(  # type: ignore[no-untyped-def]
         a: int,
         request: Request,
         b: Optional[str] = None,  # noqa: UP045 - both ways to write it
         c: "list[float]" = [],  # noqa: B006, UP037
-        d: UserId = UserId(1),  # noqa: B008
-        e=None,  # type: ignore[no-untyped-def]
+        d: UserId = UserId(1),
+        e=None,
         f: Annotated[bool, "a note"] = False,
         g: Annotated[int, msgspec.Meta(ge=1)] = 1,
         h: Annotated[Request, "same"] | None = None,
