@@ -110,6 +110,23 @@ func TestBlocksHaveOneHolder(t *testing.T) {
 	}
 }
 
+// With the tag in its upper half, no head is like one before it: a swap that
+// was prepared for an older one fails.
+func TestHeadsOfFreeListsNeverRepeat(t *testing.T) {
+	c := heapChannel(small)
+	head := word(&c.header.classes[0].free_head)
+	seen := map[uint64]bool{}
+	for range 1000 {
+		b, _ := c.take(0, 7)
+		popped := *head
+		c.Free(b, 7)
+		if seen[popped] || seen[*head] || popped == *head {
+			t.Fatalf("head %x or %x came back", popped, *head)
+		}
+		seen[popped], seen[*head] = true, true
+	}
+}
+
 func TestCorruptFreeListIsNoCrash(t *testing.T) {
 	c := heapChannel(small)
 	for _, head := range []uint64{1<<32 - 1, 1 << 31, 34} {

@@ -1,11 +1,12 @@
 /* A worker without Python for the stress test in bridge/stress_test.go.
  *
- *     worker_stress <worker> <loops> <seed> check|speed
+ *     worker_stress <worker> <loops> <seed> check|speed|probe
  *
  * Descriptors 3, 4 and 5 … are the channel, this worker's doorbell and those
  * of the loops. `check` verifies every byte of every request and answers with
- * bytes derived from the id; `speed` answers small ones at once. It ends when
- * the engine says STOPPED and nothing is left: 0 if all was right. */
+ * bytes derived from the id; `speed` answers small ones at once. Both end when
+ * the engine says STOPPED and nothing is left: 0 if all was right. `probe`
+ * makes each call once and prints what it returned. */
 #include "pattern.h"
 #include "port.h"
 
@@ -317,9 +318,38 @@ static void serve(int (*work)(void)) {
     }
 }
 
+/* Whether the head of the free list ever comes back to a value that it had. */
+static int heads_repeat(void) {
+    uint64_t heads[32];
+    for (int i = 0; i < 32; i++) {
+        covet_block block = covet_port_alloc(&port, 1, 1);
+        heads[i] = port.header->classes[0].free_head;
+        covet_port_free(&port, block, 1);
+        for (int j = 0; j < i; j++) {
+            if (heads[i] == heads[j]) {
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
+
+static void probe(void) {
+    covet_id ids[BATCH];
+    int sleeps = covet_port_sleep(&port);
+    uint32_t took = covet_port_take(&port, ids, BATCH), noticed = 0, n;
+    do {
+        n = covet_port_notices(&port, ids, BATCH);
+        noticed += n;
+    } while (n > 0);
+    uint32_t late = covet_port_take(&port, ids, BATCH);
+    printf("sleep %d, take %u, notices %u, take %u, sleep %d, repeat %d", sleeps, took, noticed, late,
+           covet_port_sleep(&port), heads_repeat());
+}
+
 int main(int argc, char **argv) {
     if (argc != 5) {
-        fprintf(stderr, "usage: worker_stress <worker> <loops> <seed> check|speed\n");
+        fprintf(stderr, "usage: worker_stress <worker> <loops> <seed> check|speed|probe\n");
         return 2;
     }
     int loop_doorbells[COVET_MAX_LOOPS];
@@ -343,7 +373,11 @@ int main(int argc, char **argv) {
         return 1;
     }
     int speed = strcmp(argv[4], "speed") == 0;
-    serve(speed ? round_of_speed : round_of_checks);
+    if (strcmp(argv[4], "probe") == 0) {
+        probe();
+    } else {
+        serve(speed ? round_of_speed : round_of_checks);
+    }
     if (speed && messages > 0) {
         printf("take %.1f ns, tell %.1f ns, publish %.1f ns per message; %.1f messages per batch\n",
                (double)take_ns / (double)messages, (double)tell_ns / (double)messages,
