@@ -11,7 +11,7 @@ from typing import Any
 from covet.concurrency import run_in_threadpool
 from covet.core import Exchange
 from covet.encoders import encode
-from covet.exceptions import HTTPException, RequestValidationError
+from covet.exceptions import ClientDisconnect, HTTPException, RequestValidationError
 from covet.requests import Context, Request
 from covet.responses import Answer, JSONResponse, PlainTextResponse, Response
 
@@ -22,6 +22,8 @@ ExceptionHandlers = Mapping[int | type[Exception], ExceptionHandler]
 
 JSON, BYTES = 1, 4  # exchange.MediaType
 NO_BODY = (204, 304)
+HAVE_ANSWERS = (HTTPException, RequestValidationError, ClientDisconnect)
+"""Exceptions that say what is wrong with the request, so that nothing need be logged."""
 
 
 def to_response(result: Any, status: int) -> Response:
@@ -101,7 +103,7 @@ class Dispatcher:
             self._cancelled(x)
             return None
         handler = self._handler_of(error)
-        if not isinstance(error, (HTTPException, RequestValidationError)) and (
+        if not isinstance(error, HAVE_ANSWERS) and (
             handler is None or handler in (self._by_class.get(Exception), self._by_status.get(500))
         ):
             self._log(x, error)
@@ -124,7 +126,7 @@ class Dispatcher:
         for kind in type(error).__mro__:
             if kind in self._by_class:
                 return self._by_class[kind]
-            if kind in (HTTPException, RequestValidationError):
+            if kind in HAVE_ANSWERS:
                 return None  # a handler for Exception does not take what has an answer of its own
         return self._by_status.get(500)
 
@@ -155,6 +157,8 @@ class Dispatcher:
             return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
         if isinstance(error, RequestValidationError):
             return JSONResponse({"detail": error.errors()}, 422)
+        if isinstance(error, ClientDisconnect):
+            return JSONResponse({"detail": str(error)}, 400)
         if not self._debug:
             return PlainTextResponse("Internal Server Error", 500)
         text = "".join(traceback.format_exception(error))

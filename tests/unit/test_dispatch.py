@@ -19,7 +19,15 @@ import msgspec
 import pydantic
 import pytest
 
-from covet import CovetPy, HTTPException, JSONResponse, PlainTextResponse, Request, RequestValidationError
+from covet import (
+    ClientDisconnect,
+    CovetPy,
+    HTTPException,
+    JSONResponse,
+    PlainTextResponse,
+    Request,
+    RequestValidationError,
+)
 from covet.dispatch import Dispatcher
 from covet.requests import Context
 
@@ -169,6 +177,11 @@ def test_validation_errors() -> None:
     errors = [{"type": "missing", "loc": ["query", "q"], "msg": "Field required", "input": None}]
     x = failed(CovetPy(), RequestValidationError(errors))
     assert (x.status, json.loads(x.sent)) == (422, {"detail": errors})
+
+
+def test_a_client_that_breaks_off_is_no_error_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    x = failed(CovetPy(), ClientDisconnect("the body ended early"))
+    assert (x.status, x.sent, caplog.records) == (400, b'{"detail":"the body ended early"}', [])
 
 
 def test_other_exceptions_are_logged_and_hidden(caplog: pytest.LogCaptureFixture) -> None:
