@@ -89,3 +89,15 @@ func (c *Channel) strip(class uint32) (bool, error) {
 	c.push(class, index, word(&k.bare_head))
 	return true, nil
 }
+
+// Warm is how many bytes of free blocks have memory behind them.
+func (c *Channel) Warm() int64 {
+	var bytes int64
+	if c.header == nil {
+		return 0
+	}
+	for class := range uint32(C.COVET_CLASSES) {
+		bytes += int64(c.warm(class)) * int64(c.layout.classes[class].bytes)
+	}
+	return bytes
+}

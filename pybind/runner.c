@@ -2,6 +2,9 @@
 #include "worker.h"
 
 #include <errno.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <string.h>
 
 #define BUDGET 512 /* requests taken in one turn of the event loop */
@@ -514,6 +517,9 @@ static PyObject *runner_serve(PyObject *self, PyObject *args, PyObject *kwargs) 
     }
     Py_DECREF(done);
     r->serving = 1;
+#ifdef __GLIBC__
+    malloc_trim(0); /* importing the application has left holes */
+#endif
     covet_port_again(&r->port); /* what came before is looked at in the first turn */
     Py_RETURN_NONE;
 }

@@ -69,18 +69,13 @@ type ConstantConfig struct {
 	BodyB64   string      `json:"body_b64"`
 }
 
-// codec is the JSON implementation that enable_jit chooses: sonic compiles
-// encoders at run time, encoding/json does not.
-type codec struct {
-	marshal   func(any) ([]byte, error)
-	unmarshal func([]byte, any) error
-}
-
-func newCodec(jit bool) codec {
+// encoder is the JSON encoder that enable_jit chooses: sonic compiles encoders
+// at run time, encoding/json does not.
+func encoder(jit bool) func(any) ([]byte, error) {
 	if jit {
-		return codec{sonic.ConfigStd.Marshal, sonic.ConfigStd.Unmarshal}
+		return sonic.ConfigStd.Marshal
 	}
-	return codec{json.Marshal, json.Unmarshal}
+	return json.Marshal
 }
 
 func defaults() Config {
@@ -95,16 +90,12 @@ func defaults() Config {
 	}
 }
 
-// ParseConfig reads the JSON form of a configuration over the defaults.
+// ParseConfig reads the JSON form of a configuration over the defaults. It is
+// read once, so compiling a decoder for it would cost memory and time for
+// nothing.
 func ParseConfig(text []byte) (Config, error) {
-	var jit struct {
-		EnableJIT *bool `json:"enable_jit"`
-	}
-	if err := json.Unmarshal(text, &jit); err != nil {
-		return Config{}, fmt.Errorf("engine configuration is not JSON: %w", err)
-	}
 	c := defaults()
-	if err := newCodec(jit.EnableJIT == nil || *jit.EnableJIT).unmarshal(text, &c); err != nil {
+	if err := json.Unmarshal(text, &c); err != nil {
 		return Config{}, fmt.Errorf("engine configuration: %w", err)
 	}
 	return c, c.check()

@@ -33,7 +33,7 @@ const (
 // Engine owns the sockets, the loops and the channel to the workers.
 type Engine struct {
 	config     Config
-	codec      codec
+	encode     func(any) ([]byte, error)
 	timing     timing
 	maxBody    int64
 	log        *log
@@ -46,6 +46,7 @@ type Engine struct {
 	listeners  []listener
 	loops      []*loop
 	chunked    chunkedPool
+	trimmer    trimmer
 	state      atomic.Int32
 	started    time.Time
 
@@ -57,7 +58,7 @@ type Engine struct {
 // New builds an engine and binds its addresses; it serves nothing yet.
 func New(config Config) (*Engine, error) {
 	e := &Engine{
-		config: config, codec: newCodec(config.EnableJIT),
+		config: config, encode: encoder(config.EnableJIT),
 		timing: timing{
 			keepAlive: ms(config.KeepAliveMS), header: ms(config.HeaderMS),
 			body: ms(config.BodyMS), request: ms(config.RequestMS),
@@ -95,6 +96,7 @@ func (e *Engine) build() error {
 		return fmt.Errorf("shared memory: %w", err)
 	}
 	e.channel = c
+	e.trimmer.open(c, e.log)
 	if e.config.AccessLog {
 		e.access = newAccessWriter(os.Stdout)
 	}
@@ -243,6 +245,7 @@ func (e *Engine) Start() error {
 		e.running.Add(1)
 		go e.run(l)
 	}
+	releaseStartUp()
 	return nil
 }
 
@@ -314,6 +317,7 @@ func (e *Engine) Free() {
 		e.access.close()
 		e.access = nil
 	}
+	e.trimmer.close()
 	if e.channel != nil {
 		_ = e.channel.Close() // unmapping cannot be repaired
 		e.channel = nil
@@ -369,7 +373,7 @@ func (e *Engine) Status() Status {
 
 // StatusJSON is Status as JSON.
 func (e *Engine) StatusJSON() ([]byte, error) {
-	b, err := e.codec.marshal(e.Status())
+	b, err := e.encode(e.Status())
 	if err != nil {
 		return nil, fmt.Errorf("status: %w", err)
 	}

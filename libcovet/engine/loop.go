@@ -177,6 +177,9 @@ func (l *loop) Work() bool {
 	}
 	l.port.Ring()
 	l.access.flush()
+	if n > 0 {
+		l.engine.trimmer.poke(l.port.Warm())
+	}
 	if l.engine.state.Load() == stateStopped {
 		l.net.Stop()
 	}
