@@ -42,6 +42,8 @@ class CovetPy:
         memory_pool_size: shared memory between engine and worker; pages are taken when they are used.
         connection_pool_size: closed connections kept for reuse.
         redirect_slashes: redirect a path with a slash too many or too few at its end.
+        max_exchanges: requests in work at a time, on each engine loop; further ones wait.
+        backpressure: requests that may wait, on each engine loop; further ones get 503.
         lifespan: a function of the application that gives an asynchronous context manager; a
             mapping that it yields is where each `request.state` begins.
         on_startup: functions to call before the server listens.
@@ -67,6 +69,8 @@ class CovetPy:
         memory_pool_size: int | str = "1GB",
         connection_pool_size: int = 1024,
         redirect_slashes: bool = True,
+        max_exchanges: int = 4096,
+        backpressure: int = 1024,
         lifespan: LifespanOf | None = None,
         on_startup: Sequence[Hook] | None = None,
         on_shutdown: Sequence[Hook] | None = None,
@@ -88,6 +92,8 @@ class CovetPy:
             memory_pool_size=memory_pool_size,
             connection_pool_size=connection_pool_size,
             redirect_slashes=redirect_slashes,
+            max_exchanges=max_exchanges,
+            backpressure=backpressure,
         )
         self.state = State()
         self.routes: list[Route] = []

@@ -45,6 +45,8 @@ def main() -> None:
 @_option("--request-timeout", type=float, help="Seconds for one request, head and answer.")
 @_option("--worker-connections", type=int, help="Connections open at a time.")
 @_option("--connection-pool-size", type=int, help="Closed connections kept for reuse.")
+@_option("--max-exchanges", type=int, help="Requests in work at a time; further ones wait.")
+@_option("--backpressure", type=int, help="Requests that may wait; further ones get 503.")
 @_option("--request-buffer-size", help="Largest request head, such as 64KB.")
 @_option("--response-buffer-size", help="Output gathered for one connection.")
 @_option("--max-body-size", help="Largest request body, such as 100MB.")

@@ -35,6 +35,8 @@ class Settings:
     memory_pool_size: int | str = "1GB"
     connection_pool_size: int = 1024
     redirect_slashes: bool = True
+    max_exchanges: int = 4096
+    backpressure: int = 1024
 
     def __post_init__(self) -> None:
         for name in ("title", "version"):
@@ -58,6 +60,8 @@ class Settings:
             "max_body_bytes": _size("max_body_size", self.max_body_size or 0, 0, 1 << 50),
             "memory_pool_bytes": _size("memory_pool_size", self.memory_pool_size, 1 << 20, 1 << 40),
             "connection_pool_size": _whole("connection_pool_size", self.connection_pool_size, 0, 1 << 20),
+            "exchanges": _whole("max_exchanges", self.max_exchanges, 1, 1 << 20),
+            "backpressure": _whole("backpressure", self.backpressure, 0, 1 << 20),
         }
 
     def engine(self) -> dict[str, Any]:

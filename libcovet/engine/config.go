@@ -69,13 +69,25 @@ type ConstantConfig struct {
 	BodyB64   string      `json:"body_b64"`
 }
 
-// encoder is the JSON encoder that enable_jit chooses: sonic compiles encoders
-// at run time, encoding/json does not.
-func encoder(jit bool) func(any) ([]byte, error) {
+func encoderName(jit bool) string {
 	if jit {
-		return sonic.ConfigStd.Marshal
+		return "sonic"
 	}
-	return json.Marshal
+	return "encoding/json"
+}
+
+// codec is the JSON encoder that enable_jit chooses: sonic compiles encoders
+// at run time, encoding/json does not.
+type codec struct {
+	name    string
+	marshal func(any) ([]byte, error)
+}
+
+func newCodec(jit bool) codec {
+	if jit {
+		return codec{"sonic", sonic.ConfigStd.Marshal}
+	}
+	return codec{"encoding/json", json.Marshal}
 }
 
 func defaults() Config {

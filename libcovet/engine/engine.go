@@ -33,7 +33,7 @@ const (
 // Engine owns the sockets, the loops and the channel to the workers.
 type Engine struct {
 	config     Config
-	encode     func(any) ([]byte, error)
+	codec      codec
 	timing     timing
 	maxBody    int64
 	log        *log
@@ -58,7 +58,7 @@ type Engine struct {
 // New builds an engine and binds its addresses; it serves nothing yet.
 func New(config Config) (*Engine, error) {
 	e := &Engine{
-		config: config, encode: encoder(config.EnableJIT),
+		config: config, codec: newCodec(config.EnableJIT),
 		timing: timing{
 			keepAlive: ms(config.KeepAliveMS), header: ms(config.HeaderMS),
 			body: ms(config.BodyMS), request: ms(config.RequestMS),
@@ -201,6 +201,7 @@ func (e *Engine) newLoop(index int) (*loop, error) {
 
 func (e *Engine) netOptions(index int) netio.Options {
 	o := netio.Options{
+		Buffers: 128, BufferSize: 32 << 10,
 		Backend: netio.Auto, Doorbell: e.channel.LoopDoorbell(index),
 		MaxConns:  (e.config.WorkerConnections + e.config.Loops - 1) / e.config.Loops,
 		PoolConns: e.config.ConnectionPoolSize / e.config.Loops,
@@ -342,6 +343,8 @@ type Status struct {
 	Slots       int     `json:"slots_in_use"`
 	Blocks      int     `json:"blocks_in_use"`
 	Backend     string  `json:"backend"`
+	SIMD        bool    `json:"simd"`
+	JSON        string  `json:"json"`
 	Pooled      uint64  `json:"pooled_connections"`
 	Failure     string  `json:"failure,omitempty"`
 }
@@ -349,7 +352,7 @@ type Status struct {
 // Status adds up the loops' figures.
 func (e *Engine) Status() Status {
 	names := [...]string{"new", "running", "draining", "stopped"}
-	s := Status{State: names[e.state.Load()]}
+	s := Status{State: names[e.state.Load()], SIMD: e.config.EnableSIMD, JSON: encoderName(e.config.EnableJIT)}
 	if !e.started.IsZero() {
 		s.Uptime = time.Since(e.started).Seconds()
 	}
@@ -373,7 +376,7 @@ func (e *Engine) Status() Status {
 
 // StatusJSON is Status as JSON.
 func (e *Engine) StatusJSON() ([]byte, error) {
-	b, err := e.encode(e.Status())
+	b, err := e.codec.marshal(e.Status())
 	if err != nil {
 		return nil, fmt.Errorf("status: %w", err)
 	}
