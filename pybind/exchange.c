@@ -296,6 +296,43 @@ static PyObject *broken_body(Exchange *x, uint32_t flags) {
     return NULL;
 }
 
+/* From here on malloc maps memory anew for each bytes object, which costs more than it saves. */
+#define READ_AT_MOST (96 * 1024)
+
+/* The pieces that have come, as one: a fast client costs fewer turns of the event loop. */
+static PyObject *take_pieces(Exchange *x, covet_slot *s) {
+    covet_port *port = &x->runner->port;
+    const uint8_t *from[COVET_RING];
+    size_t len[COVET_RING], total = 0;
+    uint32_t head = s->in.head, n = __atomic_load_n(&s->in.tail, __ATOMIC_SEQ_CST) - head;
+    if (n > COVET_RING) {
+        n = 1;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        covet_piece piece = s->in.piece[(head + i) % COVET_RING];
+        uint32_t room = covet_port_block_size(port, piece.block);
+        from[i] = covet_port_bytes(port, piece.block);
+        len[i] = piece.len < room ? piece.len : room;
+        if (i > 0 && total + len[i] > READ_AT_MOST) {
+            n = i;
+            break;
+        }
+        total += len[i];
+    }
+    PyObject *data = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)total);
+    if (data == NULL) {
+        return NULL;
+    }
+    char *to = PyBytes_AsString(data);
+    for (uint32_t i = 0; i < n; i++) {
+        memcpy(to, from[i], len[i]);
+        to += len[i];
+        covet_port_drop_body(port, s, x->id);
+    }
+    runner_flush(x->runner);
+    return data;
+}
+
 static PyObject *exchange_read(PyObject *self, PyObject *unused) {
     SELF
     if (x->live == NULL) {
@@ -315,17 +352,8 @@ static PyObject *exchange_read(PyObject *self, PyObject *unused) {
         return PyBytes_FromStringAndSize("", 0);
     }
     uint32_t flags = __atomic_load_n(&s->engine_flags, __ATOMIC_SEQ_CST);
-    const covet_piece *piece = covet_port_peek_body(&x->runner->port, s);
-    if (piece != NULL) {
-        const uint8_t *bytes = covet_port_bytes(&x->runner->port, piece->block);
-        uint32_t room = covet_port_block_size(&x->runner->port, piece->block);
-        uint32_t len = piece->len < room ? piece->len : room;
-        PyObject *data = PyBytes_FromStringAndSize((const char *)bytes, len);
-        if (data != NULL) {
-            covet_port_drop_body(&x->runner->port, s, x->id);
-            runner_flush(x->runner);
-        }
-        return data;
+    if (covet_port_peek_body(&x->runner->port, s) != NULL) {
+        return take_pieces(x, s);
     }
     if (flags & COVET_E_BODY_BROKEN) {
         return broken_body(x, flags);

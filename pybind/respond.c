@@ -127,6 +127,17 @@ static void tell(Exchange *x, uint32_t flags) {
     runner_flush(x->runner);
 }
 
+/* A block for *n bytes, or for fewer where the large blocks are all in use. */
+static covet_block alloc_some(covet_port *port, uint32_t *n, covet_id id) {
+    for (;;) {
+        covet_block block = covet_port_alloc(port, *n, id);
+        if (block != 0 || *n <= COVET_LEAST_PIECE) {
+            return block;
+        }
+        *n = *n / 4 < COVET_LEAST_PIECE ? COVET_LEAST_PIECE : *n / 4;
+    }
+}
+
 /* Pushes what it can of the kept body: 1 when all is out. */
 int exchange_push_kept(Exchange *x) {
     covet_port *port = &x->runner->port;
@@ -141,7 +152,7 @@ int exchange_push_kept(Exchange *x) {
             waiting = 1;
             break;
         }
-        covet_block block = covet_port_alloc(port, n, x->id);
+        covet_block block = alloc_some(port, &n, x->id);
         if (block == 0) {
             runner_retry(x->runner);
             waiting = 1;
@@ -266,7 +277,7 @@ PyObject *exchange_send(PyObject *self, PyObject *data) {
         if (x->live->out.tail - __atomic_load_n(&x->live->out.head, __ATOMIC_ACQUIRE) >= COVET_RING) {
             break;
         }
-        covet_block block = covet_port_alloc(port, n, x->id);
+        covet_block block = alloc_some(port, &n, x->id);
         if (block == 0) {
             runner_retry(x->runner);
             break;

@@ -11,7 +11,8 @@
 #include "port.h"
 
 #define COVET_BATCH 64
-#define COVET_PIECE 65536u
+#define COVET_PIECE 262144u     /* bytes that one block carries at most */
+#define COVET_LEAST_PIECE 4096u
 
 /* Numbers of exchange.MediaType. */
 enum { MEDIA_NONE = 0, MEDIA_JSON = 1, MEDIA_TEXT = 2 };

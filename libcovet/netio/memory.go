@@ -11,9 +11,11 @@ import (
 const (
 	smallSlab    = 4 << 10
 	largeSlab    = 64 << 10
+	wideSlab     = 256 << 10
 	arenaSize    = 1 << 20
 	keptSmall    = 64 // free slabs of a class that stay resident after a burst
 	keptLarge    = 8
+	keptWide     = 2
 	slabsPerHeap = 64
 )
 
@@ -22,6 +24,7 @@ type slabClass uint8
 const (
 	classSmall slabClass = iota
 	classLarge
+	classWide
 	classHuge     // its own mapping, unmapped when it is freed
 	classBorrowed // memory of the engine
 	classCount
@@ -66,6 +69,8 @@ func (p *pool) get(n int) (*slab, error) {
 		return p.take(classSmall, smallSlab)
 	case n <= largeSlab:
 		return p.take(classLarge, largeSlab)
+	case n <= wideSlab:
+		return p.take(classWide, wideSlab)
 	}
 	size := 1 << bits.Len(uint(n-1))
 	memory, err := mapMemory(size, p.node)
@@ -136,13 +141,14 @@ func (p *pool) put(s *slab) {
 
 // excess reports whether more free slabs are kept than a quiet loop needs.
 func (p *pool) excess() bool {
-	return p.warm[classSmall] > keptSmall || p.warm[classLarge] > keptLarge
+	return p.warm[classSmall] > keptSmall || p.warm[classLarge] > keptLarge || p.warm[classWide] > keptWide
 }
 
 // trim gives the pages of slabs that were not needed since the last trim back to the system.
 func (p *pool) trim() {
 	p.trimClass(classSmall, keptSmall)
 	p.trimClass(classLarge, keptLarge)
+	p.trimClass(classWide, keptWide)
 }
 
 func (p *pool) trimClass(class slabClass, keep int) {
