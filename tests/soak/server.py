@@ -9,9 +9,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from covet import Server  # noqa: E402
-from covet.config import ServeOptions  # noqa: E402
-from tests.wire.app import app  # noqa: E402
+from covet import Server
+from covet.config import ServeOptions
+from tests.wire.app import app
 
 server = Server(app, ServeOptions(port=0, access_log=False, log_level="error"))
 

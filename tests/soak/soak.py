@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.wire.harness import Server, serve  # noqa: E402
+from tests.wire.harness import Server, serve
 
 CASES = tomllib.loads((Path(__file__).parents[1] / "wire" / "cases.toml").read_text("utf-8"))["case"]
 PATTERN = bytes(i % 251 for i in range(251))

@@ -6,6 +6,7 @@ import pytest
 
 from .harness import Server, serve
 
+
 @pytest.fixture(scope="session", params=["epoll", "io_uring"])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """One server for each of the two event loops, for the whole session."""
