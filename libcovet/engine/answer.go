@@ -228,7 +228,7 @@ func (l *loop) writeHead(s *session, c *netio.Conn, o *owed, slot *bridge.Slot, 
 	}
 	// An unread body, or a client that was never told to send it, would be
 	// taken for the next request.
-	if o.expect || r.Flags&exchange.CloseAfter != 0 || l.draining || s.ended {
+	if o.expect || r.Flags&exchange.CloseAfter != 0 || (l.draining || s.ended) && s.count == 1 {
 		o.keepAlive = false
 	}
 	whole := flags&bridge.WorkerEnd != 0 && !slot.HasPieces()

@@ -81,6 +81,8 @@ def test_what_the_engine_is_told() -> None:
         "max_body_bytes": 0,
         "memory_pool_bytes": 2 << 20,
         "connection_pool_size": 1024,
+        "exchanges": 4096,
+        "backpressure": 1024,
         "workers": 1,
         "loops": 1,
         "enable_io_uring": False,
