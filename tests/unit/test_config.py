@@ -74,6 +74,8 @@ def test_what_the_engine_is_told() -> None:
     )
     assert settings.engine() == {
         "worker_connections": 7,
+        "exchanges": 4096,
+        "backpressure": 1024,
         "request_buffer_size": 8192,
         "response_buffer_size": 65536,
         "keepalive_timeout_ms": 1500,
