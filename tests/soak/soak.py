@@ -201,12 +201,13 @@ async def read_status(port: int) -> dict[str, int]:
     return found
 
 
-def settle(server: Server, seconds: float = 15.0) -> dict[str, int]:
-    """Waits until the aborted exchanges have ended."""
+def settle(server: Server, descriptors: int = 1 << 30, seconds: float = 15.0) -> dict[str, int]:
+    """Waits until the aborted exchanges and their connections have ended."""
     deadline = time.monotonic() + seconds
     while True:
         now = figures(server)
-        if (now["slots"], now["blocks"], now["connections"]) == (0, 0, 0) or time.monotonic() > deadline:
+        quiet = (now["slots"], now["blocks"], now["connections"]) == (0, 0, 0) and now["descriptors"] <= descriptors
+        if quiet or time.monotonic() > deadline:
             return now
         time.sleep(0.25)
 
@@ -224,7 +225,7 @@ def main() -> int:
         asyncio.run(soak.run(min(10.0, options.seconds / 4), options.only))  # warm: pools and caches are filled
         before = settle(server)
         asyncio.run(soak.run(options.seconds, options.only))
-        after = settle(server)
+        after = settle(server, before["descriptors"])
     print("seed", options.seed, "counts", dict(soak.counts))
     print("before", before)
     print("after ", after)
