@@ -10,7 +10,20 @@ from cffi import FFI
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-SOURCES = ("port.c", "exchange.c", "params.c", "respond.c", "driver.c", "runner.c", "module.c")
+SOURCES = (
+    "port.c",
+    "exchange.c",
+    "request.c",
+    "params.c",
+    "fields.c",
+    "respond.c",
+    "outcome.c",
+    "driver.c",
+    "lane.c",
+    "drain.c",
+    "runner.c",
+    "module.c",
+)
 
 ffibuilder = FFI()
 ffibuilder.cdef("int covet_bind(uintptr_t dict);")

@@ -2,153 +2,119 @@
  * is a coroutine for it: docs/decisions/0002-lanes.md. */
 #include "worker.h"
 
-Driver *driver_new(Runner *runner) {
-    PyTypeObject *type = runner->types->driver;
-    Driver *d = (Driver *)PyType_GenericAlloc(type, 0);
-    if (d == NULL) {
-        return NULL;
-    }
-    Py_INCREF((PyObject *)runner);
-    d->runner = runner;
-    PyObject *pair = PyObject_CallFunctionObjArgs(runner->make_lane, (PyObject *)d, runner->loop, runner->base_context, NULL);
-    if (pair == NULL || !PyArg_ParseTuple(pair, "OO", &d->task, &d->context)) {
-        d->task = d->context = NULL;
-        Py_XDECREF(pair);
-        Py_DECREF((PyObject *)d);
-        return NULL;
-    }
-    Py_INCREF(d->task);
-    Py_INCREF(d->context);
-    Py_DECREF(pair);
-    return d;
-}
-
-/* Lets the task go on at the event loop's next turn. */
-static void open_gate(Driver *d) {
-    PyObject *gate = d->gate;
-    if (gate == NULL) {
-        return; /* the first step of the task is still to come */
-    }
-    d->gate = NULL;
-    PyObject *done = PyObject_CallMethod(gate, "done", NULL);
-    if (done != NULL && PyObject_IsTrue(done) == 0) {
-        Py_DECREF(done);
-        done = PyObject_CallMethod(gate, "set_result", "O", Py_None);
-    }
-    if (done == NULL) {
-        PyErr_WriteUnraisable(gate);
-    }
-    Py_XDECREF(done);
-    Py_DECREF(gate);
-}
-
-void driver_adopt(Driver *d, Exchange *x, PyObject *coro, PyObject *yielded, int answering) {
-    Py_INCREF((PyObject *)x);
-    d->exchange = x;
-    d->coro = coro;       /* taken over */
-    d->pending = yielded; /* taken over */
-    d->answering = (char)answering;
-    open_gate(d);
-    Py_CLEAR(d->task);
-    Py_CLEAR(d->context);
-}
-
-void driver_discard(Driver *d) {
-    d->closing = 1;
-    open_gate(d);
-    Py_CLEAR(d->task);
-    Py_CLEAR(d->context);
-}
+/* ---- the coroutine's side ------------------------------------------------------ */
 
 /* The first step of a task that has no coroutine yet: it parks. */
 static PySendResult park(Driver *d, PyObject **result) {
-    d->gate = PyObject_CallMethod(d->runner->loop, "create_future", NULL);
-    if (d->gate == NULL || PyObject_SetAttrString(d->gate, "_asyncio_future_blocking", Py_True) < 0) {
-        *result = NULL;
-        return PYGEN_ERROR;
-    }
-    Py_INCREF(d->gate);
+    d->parked = 1;
+    d->gate = PyObject_CallFunctionObjArgs(d->runner->make_gate, d->runner->loop, NULL);
+    Py_XINCREF(d->gate);
     *result = d->gate;
-    return PYGEN_NEXT;
+    return d->gate == NULL ? PYGEN_ERROR : PYGEN_NEXT;
 }
 
-static PySendResult finished(Driver *d, PyObject **result) {
+/* Ends the task; an exception that is set goes on to the event loop. */
+static PySendResult end(Driver *d, PyObject **result) {
     Exchange *x = d->exchange;
     d->exchange = NULL;
     if (x != NULL) {
-        runner_conclude(d->runner, x);
+        conclude(x);
         Py_DECREF((PyObject *)x);
-        runner_flush(d->runner);
+    }
+    *result = NULL;
+    if (PyErr_Occurred()) {
+        return PYGEN_ERROR;
     }
     Py_INCREF(Py_None);
     *result = Py_None;
     return PYGEN_RETURN;
 }
 
-/* A BaseException that is not for us ends the exchange and goes on its way. */
-static PySendResult fatal(Driver *d, PyObject **result) {
-    PyObject *type, *value, *trace, *ignored;
-    PyErr_Fetch(&type, &value, &trace);
-    finished(d, &ignored);
-    Py_DECREF(ignored);
-    PyErr_Restore(type, value, trace);
-    *result = NULL;
-    return PYGEN_ERROR;
-}
-
 /* Goes on after `sent`, the outcome of a step of d->coro, until something is
  * yielded or the chain of coroutines has ended. */
 static PySendResult go_on(Driver *d, PySendResult sent, PyObject *out, PyObject **result) {
-    for (;;) {
-        if (sent == PYGEN_NEXT) {
-            *result = out;
-            return PYGEN_NEXT;
-        }
+    while (sent != PYGEN_NEXT) {
         Py_CLEAR(d->coro);
-        if (sent == PYGEN_ERROR && runner_fatal()) {
-            return fatal(d, result);
+        PyObject *next = NULL;
+        if (d->exchange != NULL) {
+            next = outcome(d->runner, d->exchange, out, &d->stage);
         }
-        PyObject *next = runner_next(d->runner, d->exchange, out, d->answering);
         Py_XDECREF(out);
         if (next == NULL) {
-            if (PyErr_Occurred()) {
-                return fatal(d, result);
-            }
-            return finished(d, result);
+            return end(d, result);
         }
         d->coro = next;
-        d->answering = 1;
-        sent = PyIter_Send(d->coro, Py_None, &out);
+        sent = PyIter_Send(next, Py_None, &out);
     }
+    *result = out;
+    return PYGEN_NEXT;
+}
+
+/* The value of the StopIteration that is set; NULL if it is another exception. */
+static PyObject *returned(void) {
+    PyObject *type, *value, *trace, *out;
+    if (!PyErr_ExceptionMatches(PyExc_StopIteration)) {
+        return NULL;
+    }
+    PyErr_Fetch(&type, &value, &trace);
+    PyErr_NormalizeException(&type, &value, &trace);
+    out = PyObject_GetAttrString(value, "value");
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(trace);
+    return out;
+}
+
+static PySendResult throw_into(Driver *d, PyObject *error, PyObject **result) {
+    PyObject *out = PyObject_CallMethod(d->coro, "throw", "O", error);
+    if (out != NULL) {
+        *result = out;
+        return PYGEN_NEXT;
+    }
+    out = returned();
+    return go_on(d, out == NULL ? PYGEN_ERROR : PYGEN_RETURN, out, result);
+}
+
+/* Nobody else may step the coroutine whose first step is being driven. */
+static int is_running(const Driver *d) {
+    if (d->stepping) {
+        PyErr_SetString(PyExc_ValueError, "coroutine already executing");
+    }
+    return d->stepping;
 }
 
 static PySendResult driver_am_send(PyObject *self, PyObject *arg, PyObject **result) {
     Driver *d = (Driver *)self;
+    PyObject *out = NULL;
+    *result = NULL;
+    if (is_running(d)) {
+        return PYGEN_ERROR;
+    }
     if (d->pending != NULL) {
         *result = d->pending;
         d->pending = NULL;
         return PYGEN_NEXT;
     }
     if (d->coro == NULL) {
-        if (d->closing || d->gate != NULL || d->task == NULL) {
-            return finished(d, result);
-        }
-        return park(d, result);
+        return d->parked || d->closing ? end(d, result) : park(d, result);
     }
-    PyObject *out = NULL;
+    if (d->error != NULL) {
+        PyObject *error = d->error;
+        d->error = NULL;
+        PySendResult sent = throw_into(d, error, result);
+        Py_DECREF(error);
+        return sent;
+    }
     PySendResult sent = PyIter_Send(d->coro, arg, &out);
     return go_on(d, sent, out, result);
 }
 
 static PyObject *as_method(PySendResult sent, PyObject *result) {
-    if (sent == PYGEN_NEXT) {
-        return result;
-    }
     if (sent == PYGEN_RETURN) {
         PyErr_SetObject(PyExc_StopIteration, result);
-        Py_DECREF(result);
+        Py_CLEAR(result);
     }
-    return NULL;
+    return result;
 }
 
 static PyObject *driver_send(PyObject *self, PyObject *arg) {
@@ -157,130 +123,175 @@ static PyObject *driver_send(PyObject *self, PyObject *arg) {
     return as_method(sent, result);
 }
 
-/* A cancellation that comes before the first yielded future was waited for
- * cancels that future, as Task.cancel would have. */
-static int cancel_pending(Driver *d) {
-    PyObject *cancelled = PyObject_CallMethod(d->pending, "cancel", NULL);
-    if (cancelled == NULL) {
-        PyErr_Clear();
-        return 0;
+static PyObject *driver_next(PyObject *self) { return driver_send(self, Py_None); }
+
+/* ---- cancellation --------------------------------------------------------------- */
+
+/* throw(value) or throw(type, value, traceback) as one exception object. */
+static PyObject *thrown(PyObject *args) {
+    PyObject *type = NULL, *value = NULL, *trace = NULL;
+    if (!PyArg_ParseTuple(args, "O|OO", &type, &value, &trace)) {
+        return NULL;
     }
-    int is = PyObject_IsTrue(cancelled);
-    Py_DECREF(cancelled);
-    return is == 1;
+    if (PyExceptionInstance_Check(type)) {
+        Py_INCREF(type);
+        return type;
+    }
+    if (value != NULL && PyExceptionInstance_Check(value)) {
+        Py_INCREF(value);
+        return value;
+    }
+    if (!PyExceptionClass_Check(type)) {
+        PyErr_SetString(PyExc_TypeError, "exceptions must be classes or instances deriving from BaseException");
+        return NULL;
+    }
+    return PyObject_CallFunctionObjArgs(type, value == Py_None ? NULL : value, NULL);
+}
+
+/* future.cancel(msg=...) with the message of a CancelledError. */
+static int cancel_future(PyObject *future, PyObject *error) {
+    PyObject *args = PyObject_GetAttrString(error, "args");
+    PyObject *message = args != NULL && PyTuple_Check(args) && PyTuple_Size(args) > 0 ? PyTuple_GetItem(args, 0) : Py_None;
+    PyObject *method = PyObject_GetAttrString(future, "cancel");
+    PyObject *none = PyTuple_New(0), *named = Py_BuildValue("{sO}", "msg", message);
+    PyObject *cancelled = method && none && named ? PyObject_Call(method, none, named) : NULL;
+    int is = cancelled == NULL ? 0 : PyObject_IsTrue(cancelled) == 1;
+    PyErr_Clear(); /* no future: the task will say so */
+    Py_XDECREF(cancelled);
+    Py_XDECREF(named);
+    Py_XDECREF(none);
+    Py_XDECREF(method);
+    Py_XDECREF(args);
+    return is;
+}
+
+/* A cancellation that comes before the task waits for what the first step
+ * yielded does as Task does then: it cancels that future; if it cannot, the
+ * exception comes when the future is done. */
+static PyObject *cancel_pending(Driver *d, PyObject *error) {
+    PyObject *pending = d->pending;
+    d->pending = NULL;
+    if (pending == Py_None || !cancel_future(pending, error)) {
+        Py_INCREF(error);
+        Py_XDECREF(d->error);
+        d->error = error;
+    }
+    return pending;
+}
+
+static PyObject *throw_one(Driver *d, PyObject *error) {
+    PyObject *result = NULL;
+    int cancels = PyObject_IsInstance(error, d->runner->cancelled_error) == 1;
+    if (d->pending != NULL && cancels) {
+        return cancel_pending(d, error);
+    }
+    Py_CLEAR(d->pending);
+    if (d->coro == NULL) {
+        d->closing = d->touched = 1;
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+        return NULL;
+    }
+    PyObject *kept = d->error;
+    d->error = NULL;
+    PySendResult sent = throw_into(d, kept != NULL && !cancels ? kept : error, &result);
+    Py_XDECREF(kept);
+    return as_method(sent, result);
 }
 
 static PyObject *driver_throw(PyObject *self, PyObject *args) {
-    Driver *d = (Driver *)self;
-    if (d->pending != NULL) {
-        PyObject *pending = d->pending;
-        if (pending != Py_None && cancel_pending(d)) {
-            d->pending = NULL;
-            return pending;
-        }
-        Py_CLEAR(d->pending);
-        if (pending != Py_None) { /* nobody waits for it now */
-            PyErr_Clear();
-        }
-    }
-    PyObject *result = NULL, *out = NULL;
-    if (d->coro == NULL) {
-        d->closing = 1;
-        d->touched = 1;
-        PyObject *type = NULL, *value = NULL, *trace = NULL;
-        if (PyArg_ParseTuple(args, "O|OO", &type, &value, &trace)) {
-            if (PyExceptionInstance_Check(type)) {
-                value = type;
-                type = (PyObject *)Py_TYPE(value);
-            }
-            PyErr_SetObject(type, value);
-        }
-        return NULL;
-    }
-    PyObject *method = PyObject_GetAttrString(d->coro, "throw");
-    if (method == NULL) {
-        return NULL;
-    }
-    out = PyObject_Call(method, args, NULL);
-    Py_DECREF(method);
-    PySendResult sent = PYGEN_NEXT;
-    if (out == NULL) {
-        sent = PYGEN_ERROR;
-        if (PyErr_ExceptionMatches(PyExc_StopIteration)) {
-            PyObject *type, *value, *trace;
-            PyErr_Fetch(&type, &value, &trace);
-            PyErr_NormalizeException(&type, &value, &trace);
-            out = PyObject_GetAttrString(value, "value");
-            Py_XDECREF(type);
-            Py_XDECREF(value);
-            Py_XDECREF(trace);
-            sent = PYGEN_RETURN;
-        }
-    }
-    sent = go_on(d, sent, out, &result);
-    return as_method(sent, result);
+    PyObject *error = is_running((Driver *)self) ? NULL : thrown(args);
+    PyObject *result = error == NULL ? NULL : throw_one((Driver *)self, error);
+    Py_XDECREF(error);
+    return result;
 }
 
 static PyObject *driver_close(PyObject *self, PyObject *unused) {
     Driver *d = (Driver *)self;
     (void)unused;
+    if (is_running(d)) {
+        return NULL;
+    }
     PyObject *coro = d->coro, *result = NULL;
     d->coro = NULL;
     Py_CLEAR(d->pending);
     if (coro != NULL) {
-        result = PyObject_CallMethod(coro, "close", NULL);
+        PyObject *closed = PyObject_CallMethod(coro, "close", NULL);
+        Py_XDECREF(closed);
         Py_DECREF(coro);
-        if (result == NULL) {
-            return NULL;
-        }
-        Py_DECREF(result);
     }
-    finished(d, &result);
+    end(d, &result);
     return result;
 }
+
+/* Called by the task when something is done to it that a new one has not. */
+static PyObject *driver_touch(PyObject *self, PyObject *unused) {
+    Driver *d = (Driver *)self;
+    (void)unused;
+    if (d->task != NULL) {
+        d->touched = 1;
+        if (!d->stepping) {
+            driver_discard(d);
+        }
+    }
+    Py_RETURN_NONE;
+}
+
+/* ---- the type ------------------------------------------------------------------- */
 
 static PyObject *driver_await(PyObject *self) {
     Py_INCREF(self);
     return self;
 }
 
-static PyObject *driver_next(PyObject *self) { return driver_send(self, Py_None); }
-
-static PyObject *driver_touch(PyObject *self, PyObject *unused) {
-    (void)unused;
-    ((Driver *)self)->touched = 1;
-    Py_RETURN_NONE;
-}
-
-/* cr_frame, cr_running and the like are those of the handler's coroutine. */
+/* cr_frame, __name__ and the like are those of the coroutine that is driven. */
 static PyObject *driver_getattr(PyObject *self, PyObject *name) {
+    static const char *const none[] = {"cr_await", "cr_code", "cr_frame", "cr_origin"};
+    static const char *const no[] = {"cr_running", "cr_suspended"};
     PyObject *found = PyObject_GenericGetAttr(self, name);
     Driver *d = (Driver *)self;
-    if (found == NULL && d->coro != NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+    if (found != NULL || !PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        return found;
+    }
+    if (d->coro != NULL) {
         PyErr_Clear();
         return PyObject_GetAttr(d->coro, name);
     }
-    return found;
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        if (PyUnicode_CompareWithASCIIString(name, none[i]) == 0) {
+            PyErr_Clear();
+            Py_RETURN_NONE;
+        }
+    }
+    for (size_t i = 0; i < sizeof no / sizeof *no; i++) {
+        if (PyUnicode_CompareWithASCIIString(name, no[i]) == 0) {
+            PyErr_Clear();
+            Py_RETURN_FALSE;
+        }
+    }
+    return NULL;
 }
 
 static int driver_traverse(PyObject *self, visitproc visit, void *arg) {
     Driver *d = (Driver *)self;
     Py_VISIT(Py_TYPE(self));
+    Py_VISIT((PyObject *)d->runner);
     Py_VISIT(d->task);
+    Py_VISIT(d->run);
     Py_VISIT(d->context);
     Py_VISIT(d->gate);
     Py_VISIT(d->coro);
     Py_VISIT(d->pending);
+    Py_VISIT(d->error);
     return 0;
 }
 
 static int driver_clear(PyObject *self) {
     Driver *d = (Driver *)self;
-    Py_CLEAR(d->task);
-    Py_CLEAR(d->context);
+    driver_forget_lane(d);
     Py_CLEAR(d->gate);
     Py_CLEAR(d->coro);
     Py_CLEAR(d->pending);
+    Py_CLEAR(d->error);
     return 0;
 }
 
@@ -289,10 +300,9 @@ static void driver_dealloc(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     driver_clear(self);
-    if (d->exchange != NULL) {
-        runner_conclude(d->runner, d->exchange);
+    if (d->exchange != NULL) { /* its task was never finished */
+        conclude(d->exchange);
         Py_CLEAR(d->exchange);
-        runner_flush(d->runner);
     }
     Py_CLEAR(d->runner);
     PyObject_GC_Del(self);
@@ -321,7 +331,7 @@ static PyType_Slot driver_slots[] = {
 };
 
 PyType_Spec driver_spec = {
-    .name = "covet._worker.Driver",
+    .name = "covet.core.Driver",
     .basicsize = sizeof(Driver),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = driver_slots,

@@ -3,79 +3,91 @@
 
 #include "binding.h"
 
+static const char *const methods[NUM_METHODS] = {"",      "GET",    "HEAD",    "POST",  "PUT",
+                                                 "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"};
+
 static void types_free(PyObject *capsule) {
     Types *t = PyCapsule_GetPointer(capsule, "covet.types");
-    if (t != NULL) {
-        Py_CLEAR(t->exchange);
-        Py_CLEAR(t->driver);
-        Py_CLEAR(t->runner);
-        Py_CLEAR(t->bad);
-        Py_CLEAR(t->broken);
-        Py_CLEAR(t->too_large);
-        PyMem_Free(t);
-    }
-}
-
-static PyMethodDef pack_method = {"pack_fields", pack_fields, METH_O, NULL};
-
-/* Runner objects find the types through the capsule that their maker keeps. */
-static PyObject *make_runner(PyObject *capsule, PyObject *args, PyObject *kwargs) {
-    Types *t = PyCapsule_GetPointer(capsule, "covet.types");
     if (t == NULL) {
-        return NULL;
+        return;
     }
-    Runner *r = (Runner *)PyObject_Call((PyObject *)t->runner, args, kwargs);
-    if (r != NULL) {
-        r->types = t;
+    Py_CLEAR(t->exchange);
+    Py_CLEAR(t->driver);
+    Py_CLEAR(t->bad);
+    Py_CLEAR(t->broken);
+    Py_CLEAR(t->too_large);
+    for (int i = 0; i < NUM_METHODS; i++) {
+        Py_CLEAR(t->methods[i]);
     }
-    return (PyObject *)r;
+    PyMem_Free(t);
 }
 
-static PyMethodDef runner_method = {"Runner", (PyCFunction)(void (*)(void))make_runner, METH_VARARGS | METH_KEYWORDS,
-                                    NULL};
-
-static int put(PyObject *space, const char *name, PyObject *value) {
-    return value == NULL ? -1 : PyDict_SetItemString(space, name, value);
+static int fill_types(Types *t) {
+    for (int i = 0; i < NUM_METHODS; i++) {
+        t->methods[i] = PyUnicode_InternFromString(methods[i]);
+        if (t->methods[i] == NULL) {
+            return 0;
+        }
+    }
+    t->exchange = (PyTypeObject *)PyType_FromSpec(&exchange_spec);
+    t->driver = (PyTypeObject *)PyType_FromSpec(&driver_spec);
+    t->bad = PyObject_CallNoArgs((PyObject *)&PyBaseObject_Type);
+    t->broken = PyErr_NewException("covet.core.BodyBroken", NULL, NULL);
+    t->too_large = PyErr_NewException("covet.core.BodyTooLarge", NULL, NULL);
+    return t->exchange && t->driver && t->bad && t->broken && t->too_large;
 }
 
-static PyObject *make_types(PyObject *space) {
+static PyObject *make_types(void) {
     Types *t = PyMem_Calloc(1, sizeof *t);
     PyObject *capsule = t == NULL ? PyErr_NoMemory() : PyCapsule_New(t, "covet.types", types_free);
     if (capsule == NULL) {
         PyMem_Free(t);
         return NULL;
     }
-    t->exchange = (PyTypeObject *)PyType_FromSpec(&exchange_spec);
-    t->driver = (PyTypeObject *)PyType_FromSpec(&driver_spec);
-    t->runner = (PyTypeObject *)PyType_FromSpec(&runner_spec);
-    t->bad = PyObject_CallNoArgs((PyObject *)&PyBaseObject_Type);
-    t->broken = PyErr_NewException("covet.core.BodyBroken", NULL, NULL);
-    t->too_large = PyErr_NewException("covet.core.BodyTooLarge", NULL, NULL);
-    if (put(space, "Exchange", (PyObject *)t->exchange) < 0 || put(space, "BAD", t->bad) < 0 ||
-        put(space, "BodyBroken", t->broken) < 0 || put(space, "BodyTooLarge", t->too_large) < 0 || t->driver == NULL ||
-        t->runner == NULL) {
-        Py_DECREF(capsule);
-        return NULL;
+    if (!fill_types(t)) {
+        Py_CLEAR(capsule);
     }
     return capsule;
+}
+
+static PyMethodDef pack_method = {"pack_fields", pack_fields, METH_O, NULL};
+
+static int bind_names(PyObject *space) {
+    PyObject *capsule = make_types();
+    PyObject *runner = capsule == NULL ? NULL : PyType_FromSpec(&runner_spec);
+    PyObject *pack = runner == NULL ? NULL : PyCFunction_NewEx(&pack_method, NULL, NULL);
+    int status = -1;
+    /* Runners find the other types through their own. */
+    if (pack != NULL && PyObject_SetAttrString(runner, "_types", capsule) == 0) {
+        const Types *t = PyCapsule_GetPointer(capsule, "covet.types");
+        status = PyDict_SetItemString(space, "Runner", runner) < 0 ||
+                         PyDict_SetItemString(space, "pack_fields", pack) < 0 ||
+                         PyDict_SetItemString(space, "Exchange", (PyObject *)t->exchange) < 0 ||
+                         PyDict_SetItemString(space, "BAD", t->bad) < 0 ||
+                         PyDict_SetItemString(space, "BodyBroken", t->broken) < 0 ||
+                         PyDict_SetItemString(space, "BodyTooLarge", t->too_large) < 0
+                     ? -1
+                     : 0;
+    }
+    Py_XDECREF(pack);
+    Py_XDECREF(runner);
+    Py_XDECREF(capsule);
+    return status;
 }
 
 int covet_bind(uintptr_t dict) {
     /* cffi has released the GIL around this call. */
     PyGILState_STATE gil = PyGILState_Ensure();
-    PyObject *space = (PyObject *)dict, *capsule = NULL, *runner = NULL, *pack = NULL;
+    PyObject *space = (PyObject *)dict;
     int status = -1;
-    if (PyDict_Check(space) && (capsule = make_types(space)) != NULL) {
-        runner = PyCFunction_NewEx(&runner_method, capsule, NULL);
-        pack = PyCFunction_NewEx(&pack_method, NULL, NULL);
-        status = put(space, "Runner", runner) < 0 || put(space, "pack_fields", pack) < 0 ? -1 : 0;
+    if (PyDict_Check(space)) {
+        status = bind_names(space);
+    } else {
+        PyErr_SetString(PyExc_TypeError, "covet_bind wants the id of a dict");
     }
     if (PyErr_Occurred()) {
         PyErr_WriteUnraisable(space);
     }
-    Py_XDECREF(capsule);
-    Py_XDECREF(runner);
-    Py_XDECREF(pack);
     PyGILState_Release(gil);
     return status;
 }

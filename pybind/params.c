@@ -11,18 +11,22 @@ static int hex(uint8_t b) {
     return b >= 'a' && b <= 'f' ? b - 'a' + 10 : -1;
 }
 
-/* Decodes into `to`, which has room for `len` bytes; malformed escapes stay. */
+/* The octet at *at, which is moved behind it; malformed escapes stay as they are. */
+static inline uint8_t next_octet(const uint8_t *text, size_t len, int plus, size_t *at) {
+    uint8_t b = text[(*at)++];
+    if (b == '%' && *at + 1 < len && hex(text[*at]) >= 0 && hex(text[*at + 1]) >= 0) {
+        b = (uint8_t)(hex(text[*at]) << 4 | hex(text[*at + 1]));
+        *at += 2;
+        return b;
+    }
+    return b == '+' && plus ? ' ' : b;
+}
+
+/* Decodes into `to`, which has room for `len` bytes. */
 static size_t decode(const uint8_t *from, size_t len, int plus, uint8_t *to) {
     size_t n = 0;
-    for (size_t i = 0; i < len; i++) {
-        uint8_t b = from[i];
-        if (b == '%' && i + 2 < len && hex(from[i + 1]) >= 0 && hex(from[i + 2]) >= 0) {
-            b = (uint8_t)(hex(from[i + 1]) << 4 | hex(from[i + 2]));
-            i += 2;
-        } else if (b == '+' && plus) {
-            b = ' ';
-        }
-        to[n++] = b;
+    for (size_t i = 0; i < len;) {
+        to[n++] = next_octet(from, len, plus, &i);
     }
     return n;
 }
@@ -39,6 +43,7 @@ PyObject *decode_text(const uint8_t *text, size_t len, int plus) {
     if (room == NULL) {
         return PyErr_NoMemory();
     }
+    few[0] = 0;
     size_t n = decode(text, len, plus, room);
     PyObject *result = PyUnicode_DecodeUTF8((const char *)room, (Py_ssize_t)n, "replace");
     if (room != few) {
@@ -115,17 +120,6 @@ static PyObject *bool_of(const Exchange *x, const uint8_t *text, size_t len) {
     return bad(x);
 }
 
-static int readable(const Exchange *x) {
-    if (x->slot != NULL && x->runner != NULL) {
-        return 1;
-    }
-    if (x->slot == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "the exchange is over and its request was not kept");
-        return 0;
-    }
-    return 1;
-}
-
 /* ---- path ------------------------------------------------------------------- */
 
 static const uint8_t *path_param(const Exchange *x, PyObject *index, size_t *len) {
@@ -133,7 +127,7 @@ static const uint8_t *path_param(const Exchange *x, PyObject *index, size_t *len
     if (i == -1 && PyErr_Occurred()) {
         return NULL;
     }
-    if (!readable(x)) {
+    if (!exchange_readable(x)) {
         return NULL;
     }
     if (i < 0 || i >= x->slot->num_params) {
@@ -142,7 +136,7 @@ static const uint8_t *path_param(const Exchange *x, PyObject *index, size_t *len
     }
     covet_span span = ((const covet_span *)(x->data + x->slot->params_off))[i];
     if ((uint32_t)span.off + span.len > x->slot->head_len) {
-        span.len = 0;
+        span.off = span.len = 0;
     }
     *len = span.len;
     return x->data + span.off;
@@ -154,24 +148,16 @@ PyObject *exchange_path_str(PyObject *self, PyObject *index) {
     return text == NULL ? NULL : decode_text(text, len, 0);
 }
 
-static int live_only(const Exchange *x) {
-    if (x->runner == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "the exchange is over");
-        return 0;
-    }
-    return 1;
-}
-
 PyObject *exchange_path_int(PyObject *self, PyObject *index) {
     size_t len;
     const uint8_t *text = path_param((Exchange *)self, index, &len);
-    return text == NULL || !live_only((Exchange *)self) ? NULL : int_of((Exchange *)self, text, len);
+    return text == NULL ? NULL : int_of((Exchange *)self, text, len);
 }
 
 PyObject *exchange_path_float(PyObject *self, PyObject *index) {
     size_t len;
     const uint8_t *text = path_param((Exchange *)self, index, &len);
-    return text == NULL || !live_only((Exchange *)self) ? NULL : float_of((Exchange *)self, text, len);
+    return text == NULL ? NULL : float_of((Exchange *)self, text, len);
 }
 
 /* ---- query ------------------------------------------------------------------ */
@@ -209,75 +195,88 @@ static int previous_pair(const uint8_t *text, size_t *end, Pair *pair) {
     }
 }
 
+static const uint8_t *query_of(const Exchange *x, size_t *len) {
+    covet_span span = x->slot->query;
+    *len = (uint32_t)span.off + span.len <= x->slot->head_len ? span.len : 0;
+    return x->data + (*len > 0 ? span.off : 0);
+}
+
 static int same_name(const Pair *pair, const char *name, size_t len) {
     if (!needs_decoding(pair->name, pair->name_len, 1)) {
         return pair->name_len == len && memcmp(pair->name, name, len) == 0;
     }
-    uint8_t room[256];
-    if (pair->name_len > sizeof room) {
-        return 0; /* no parameter has so long a name */
+    size_t at = 0, same = 0;
+    while (at < pair->name_len && same < len && next_octet(pair->name, pair->name_len, 1, &at) == (uint8_t)name[same]) {
+        same++;
     }
-    return decode(pair->name, pair->name_len, 1, room) == len && memcmp(room, name, len) == 0;
+    return at == pair->name_len && same == len;
 }
 
-/* 1: found, 0: not there (the default is in *otherwise), -1: error. */
-static int find_query(PyObject *self, PyObject *args, Pair *pair, PyObject **otherwise) {
-    Exchange *x = (Exchange *)self;
+/* 1: found, 0: not there, -1: error. */
+static int find_query(const Exchange *x, PyObject *const *args, Py_ssize_t count, Pair *pair) {
     Py_ssize_t len;
-    if (PyTuple_Size(args) != 2) {
+    if (count != 2) {
         PyErr_SetString(PyExc_TypeError, "expected a name and a default");
         return -1;
     }
-    const char *name = PyUnicode_AsUTF8AndSize(PyTuple_GetItem(args, 0), &len);
-    if (name == NULL || !readable(x)) {
+    const char *name = PyUnicode_AsUTF8AndSize(args[0], &len);
+    size_t end;
+    if (name == NULL || !exchange_readable(x)) {
         return -1;
     }
-    *otherwise = PyTuple_GetItem(args, 1);
-    const uint8_t *text = x->data + x->slot->query.off;
-    size_t end = x->slot->query.len;
+    const uint8_t *text = query_of(x, &end);
     while (previous_pair(text, &end, pair)) {
         if (same_name(pair, name, (size_t)len)) {
             return 1;
         }
     }
-    Py_INCREF(*otherwise);
     return 0;
 }
 
-PyObject *exchange_query_str(PyObject *self, PyObject *args) {
+typedef PyObject *(*convert_function)(const Exchange *x, const uint8_t *text, size_t len);
+
+static inline PyObject *query_as(PyObject *self, PyObject *const *args, Py_ssize_t count, convert_function convert) {
     Pair pair;
-    PyObject *otherwise;
-    int found = find_query(self, args, &pair, &otherwise);
-    if (found <= 0) {
-        return found < 0 ? NULL : otherwise;
+    int found = find_query((Exchange *)self, args, count, &pair);
+    if (found > 0) {
+        return convert((Exchange *)self, pair.value, pair.value_len);
     }
-    return decode_text(pair.value, pair.value_len, 1);
+    if (found == 0) {
+        Py_INCREF(args[1]);
+    }
+    return found == 0 ? args[1] : NULL;
 }
 
-static PyObject *query_as(PyObject *self, PyObject *args,
-                          PyObject *(*convert)(const Exchange *, const uint8_t *, size_t)) {
-    Pair pair;
-    PyObject *otherwise;
-    int found = find_query(self, args, &pair, &otherwise);
-    if (found <= 0) {
-        return found < 0 ? NULL : otherwise;
-    }
-    return live_only((Exchange *)self) ? convert((Exchange *)self, pair.value, pair.value_len) : NULL;
+static PyObject *str_of(const Exchange *x, const uint8_t *text, size_t len) {
+    (void)x;
+    return decode_text(text, len, 1);
 }
 
-PyObject *exchange_query_int(PyObject *self, PyObject *args) { return query_as(self, args, int_of); }
-PyObject *exchange_query_float(PyObject *self, PyObject *args) { return query_as(self, args, float_of); }
-PyObject *exchange_query_bool(PyObject *self, PyObject *args) { return query_as(self, args, bool_of); }
+PyObject *exchange_query_str(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    return query_as(self, args, count, str_of);
+}
+
+PyObject *exchange_query_int(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    return query_as(self, args, count, int_of);
+}
+
+PyObject *exchange_query_float(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    return query_as(self, args, count, float_of);
+}
+
+PyObject *exchange_query_bool(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    return query_as(self, args, count, bool_of);
+}
 
 PyObject *exchange_query_items(PyObject *self, PyObject *unused) {
     Exchange *x = (Exchange *)self;
     (void)unused;
-    if (!readable(x)) {
+    if (!exchange_readable(x)) {
         return NULL;
     }
     PyObject *list = PyList_New(0);
-    const uint8_t *text = x->data + x->slot->query.off;
-    size_t end = x->slot->query.len;
+    size_t end;
+    const uint8_t *text = query_of(x, &end);
     Pair pair;
     while (list != NULL && previous_pair(text, &end, &pair)) {
         PyObject *name = decode_text(pair.name, pair.name_len, 1);

@@ -3,230 +3,228 @@
 
 #include <string.h>
 
-/* The largest response head that may go beside a body that goes out in pieces. */
-#define MAX_FIELDS (60 * 1024)
-
-static int is_token(uint8_t b) {
-    return (b >= '0' && b <= '9') || (b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z') ||
-           (b != 0 && strchr("!#$%&'*+-.^_`|~", b) != NULL);
-}
-
-static int same(const uint8_t *name, size_t len, const char *want) {
-    for (size_t i = 0; i < len; i++) {
-        if ((name[i] | 0x20) != (uint8_t)want[i]) {
-            return 0;
-        }
+static int writable(const Exchange *x) {
+    if (x->live != NULL && !x->done) {
+        return 1;
     }
-    return want[len] == 0;
-}
-
-/* What the engine must not add by itself. */
-static uint8_t own_fields(const uint8_t *p, size_t len) {
-    uint8_t flags = 0;
-    for (size_t at = 0; at + 4 <= len;) {
-        size_t n = p[at] | (size_t)p[at + 1] << 8, v = p[at + 2] | (size_t)p[at + 3] << 8;
-        const uint8_t *name = p + at + 4, *value = name + n;
-        if (n == 4 && same(name, n, "date")) {
-            flags |= COVET_P_OWN_DATE;
-        } else if (n == 6 && same(name, n, "server")) {
-            flags |= COVET_P_OWN_SERVER;
-        } else if (n == 14 && same(name, n, "content-length")) {
-            flags |= COVET_P_OWN_LENGTH;
-        } else if (n == 10 && v == 5 && same(name, n, "connection") && same(value, v, "close")) {
-            flags |= COVET_P_CLOSE;
-        }
-        at += 4 + n + v;
-    }
-    return flags;
-}
-
-static int append_field(PyObject *pair, uint8_t *to, size_t *at) {
-    PyObject *name, *value;
-    char *n, *v;
-    Py_ssize_t nlen, vlen;
-    if (!PyArg_ParseTuple(pair, "SS", &name, &value) || PyBytes_AsStringAndSize(name, &n, &nlen) < 0 ||
-        PyBytes_AsStringAndSize(value, &v, &vlen) < 0) {
-        return -1;
-    }
-    int good = nlen > 0 && nlen < 65536 && vlen < 65536;
-    for (Py_ssize_t i = 0; good && i < nlen; i++) {
-        good = is_token((uint8_t)n[i]);
-    }
-    for (Py_ssize_t i = 0; good && i < vlen; i++) {
-        good = v[i] != '\r' && v[i] != '\n' && v[i] != 0;
-    }
-    if (!good) {
-        PyErr_Format(PyExc_ValueError, "the header field %R: %R cannot be sent", name, value);
-        return -1;
-    }
-    if (to != NULL) {
-        uint8_t *p = to + *at;
-        p[0] = (uint8_t)nlen, p[1] = (uint8_t)(nlen >> 8), p[2] = (uint8_t)vlen, p[3] = (uint8_t)(vlen >> 8);
-        memcpy(p + 4, n, (size_t)nlen);
-        memcpy(p + 4 + nlen, v, (size_t)vlen);
-    }
-    *at += 4 + (size_t)nlen + (size_t)vlen;
+    PyErr_SetString(PyExc_RuntimeError, "the response is complete: nothing more can be written");
     return 0;
 }
 
-PyObject *pack_fields(PyObject *module, PyObject *fields) {
-    (void)module;
-    PyObject *list = PySequence_Tuple(fields), *packed = NULL;
-    if (list == NULL) {
-        return NULL;
+static int startable(const Exchange *x, int status) {
+    if (!writable(x)) {
+        return 0;
     }
-    size_t size = 0, at = 0;
-    Py_ssize_t n = PyTuple_Size(list);
-    for (Py_ssize_t i = 0; i < n; i++) {
-        if (append_field(PyTuple_GetItem(list, i), NULL, &size) < 0) {
-            goto out;
-        }
+    if (x->started) {
+        PyErr_SetString(PyExc_RuntimeError, "the response has been started");
+        return 0;
     }
-    if (size > MAX_FIELDS) {
-        PyErr_SetString(PyExc_ValueError, "the header fields of a response may have 60 KiB together");
-        goto out;
-    }
-    packed = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)size);
-    for (Py_ssize_t i = 0; packed != NULL && i < n; i++) {
-        if (append_field(PyTuple_GetItem(list, i), (uint8_t *)PyBytes_AsString(packed), &at) < 0) {
-            Py_CLEAR(packed);
-        }
-    }
-out:
-    Py_DECREF(list);
-    return packed;
-}
-
-static int writable(const Exchange *x) {
-    if (x->live == NULL || x->done) {
-        PyErr_SetString(PyExc_RuntimeError, "the response is complete: nothing more can be written");
+    if (status < 200 || status > 999) {
+        PyErr_Format(PyExc_ValueError, "the status of a response must be from 200 to 999, not %d", status);
         return 0;
     }
     return 1;
 }
 
-static int no_body(const Exchange *x, int status) {
-    return x->live->method == 2 || status == 204 || status == 304 || status < 200;
+static int has_no_body(const Exchange *x, int status) {
+    return x->slot->method == METHOD_HEAD || status == 204 || status == 304;
 }
 
-static void write_head(Exchange *x, int status, int media, const uint8_t *fields, size_t len, int64_t length) {
-    covet_slot *s = x->live;
-    s->status = (uint16_t)status;
-    s->media_type = (uint8_t)media;
-    s->response_flags = own_fields(fields, len);
-    if (no_body(x, status)) {
-        s->response_flags |= COVET_P_NO_BODY;
-    }
-    s->length = length;
-    s->response_fields = (uint32_t)len;
-    s->response_body = 0;
-}
-
-static void tell(Exchange *x, uint32_t flags) {
+void exchange_say(Exchange *x, uint32_t flags) {
+    flags |= x->unsaid;
+    x->unsaid = 0;
     covet_port_tell(&x->runner->port, x->live, x->id, flags);
     runner_flush(x->runner);
 }
 
-/* A block for *n bytes, or for fewer where the large blocks are all in use. */
-static covet_block alloc_some(covet_port *port, uint32_t *n, covet_id id) {
+/* ---- heads -------------------------------------------------------------------- */
+
+/* Room in the channel for a head and `body_len` bytes of body, with the head
+ * written. `otherwise` says whether the head alone will do. NULL: none, and
+ * an exception is set unless that is tried next. */
+static uint8_t *room_for(Exchange *x, size_t fields_len, size_t body_len, int otherwise) {
+    covet_port *port = &x->runner->port;
+    size_t need = fields_len + body_len;
+    uint8_t *room = NULL;
+    if (need <= COVET_RESPONSE_ROOM || need <= port->classes[COVET_CLASSES - 1].block_bytes) {
+        room = covet_port_response(port, x->live, x->id, (uint32_t)need);
+    }
+    if (room == NULL && !otherwise) {
+        PyErr_SetString(PyExc_MemoryError, "the engine's memory pool has no room for the response's header fields");
+    }
+    return room;
+}
+
+static int check_fields(const uint8_t *fields, size_t len, uint8_t *flags) {
+    if (len > COVET_MAX_FIELDS || fields_flags(fields, len, flags) < 0) {
+        PyErr_SetString(PyExc_ValueError, "the header fields must be packed by pack_fields");
+        return -1;
+    }
+    return 0;
+}
+
+static void write_head(Exchange *x, int status, int media, uint8_t flags, size_t fields_len, int64_t length) {
+    covet_slot *s = x->live;
+    s->status = (uint16_t)status;
+    s->media_type = (uint8_t)media;
+    s->response_flags = has_no_body(x, status) ? flags | COVET_P_NO_BODY : flags;
+    s->length = length;
+    s->response_fields = (uint32_t)fields_len;
+    s->response_body = 0;
+    x->started = 1;
+}
+
+/* ---- pieces ------------------------------------------------------------------- */
+
+static int ring_is_full(const covet_slot *s) {
+    return s->out.tail - __atomic_load_n(&s->out.head, __ATOMIC_SEQ_CST) >= COVET_RING;
+}
+
+/* A block for up to `left` bytes; where large blocks are short, a small one. */
+static covet_block block_for(Exchange *x, Py_ssize_t left, uint32_t *len) {
+    *len = left < (Py_ssize_t)COVET_PIECE ? (uint32_t)left : COVET_PIECE;
     for (;;) {
-        covet_block block = covet_port_alloc(port, *n, id);
-        if (block != 0 || *n <= COVET_LEAST_PIECE) {
+        covet_block block = covet_port_alloc(&x->runner->port, *len, x->id);
+        if (block != 0 || *len <= COVET_LEAST_PIECE) {
             return block;
         }
-        *n = *n / 4 < COVET_LEAST_PIECE ? COVET_LEAST_PIECE : *n / 4;
+        *len = *len / 4 < COVET_LEAST_PIECE ? COVET_LEAST_PIECE : *len / 4;
     }
 }
 
-/* Pushes what it can of the kept body: 1 when all is out. */
-int exchange_push_kept(Exchange *x) {
+/* Queues as much as there is room for and returns how much that was. */
+static Py_ssize_t push(Exchange *x, const uint8_t *bytes, Py_ssize_t len) {
     covet_port *port = &x->runner->port;
-    if (__atomic_load_n(&x->live->engine_flags, __ATOMIC_SEQ_CST) & COVET_E_CANCELLED) {
-        x->body_at = x->body.len; /* nobody wants the rest */
-    }
-    int waiting = 0;
-    while (x->body_at < x->body.len) {
-        Py_ssize_t left = x->body.len - x->body_at;
-        uint32_t n = left < (Py_ssize_t)COVET_PIECE ? (uint32_t)left : COVET_PIECE;
-        if (x->live->out.tail - __atomic_load_n(&x->live->out.head, __ATOMIC_ACQUIRE) >= COVET_RING) {
-            waiting = 1;
-            break;
-        }
-        covet_block block = alloc_some(port, &n, x->id);
+    Py_ssize_t at = 0;
+    while (at < len && !ring_is_full(x->live)) {
+        uint32_t n;
+        covet_block block = block_for(x, len - at, &n);
         if (block == 0) {
-            runner_retry(x->runner);
-            waiting = 1;
+            runner_starve(x);
             break;
         }
-        memcpy(covet_port_bytes(port, block), (const uint8_t *)x->body.buf + x->body_at, n);
+        memcpy(covet_port_bytes(port, block), bytes + at, n);
         covet_port_push_body(port, x->live, x->id, block, n);
-        x->body_at += n;
+        at += n;
     }
-    runner_flush(x->runner);
-    if (waiting) {
+    return at;
+}
+
+int exchange_push_kept(Exchange *x) {
+    Kept *kept = x->kept;
+    if (exchange_lost(x)) {
+        kept->at = kept->view.len; /* nobody wants the rest */
+    }
+    kept->at += push(x, (const uint8_t *)kept->view.buf + kept->at, kept->view.len - kept->at);
+    if (kept->at < kept->view.len) {
+        runner_flush(x->runner);
         return 0;
     }
-    PyBuffer_Release(&x->body);
-    x->holds_body = 0;
-    tell(x, COVET_W_END);
+    exchange_say(x, COVET_W_END);
+    exchange_drop_kept(x);
     return 1;
+}
+
+void exchange_drop_kept(Exchange *x) {
+    Kept *kept = x->kept;
+    x->kept = NULL;
+    if (kept != NULL) {
+        PyBuffer_Release(&kept->view);
+        PyMem_Free(kept);
+    }
+}
+
+/* ---- whole responses ------------------------------------------------------------ */
+
+/* Writes head and body into one room. 0: there is none that large or free. */
+static int write_whole(Exchange *x, int status, int media, const uint8_t *fields, size_t fields_len, uint8_t flags,
+                       const char *body, Py_ssize_t body_len) {
+    size_t carried = has_no_body(x, status) ? 0 : (size_t)body_len;
+    uint8_t *room = room_for(x, fields_len, carried, 1);
+    if (room == NULL) {
+        return 0;
+    }
+    write_head(x, status, media, flags, fields_len, body_len);
+    memcpy(room, fields, fields_len);
+    memcpy(room + fields_len, body, carried);
+    x->live->response_body = (uint32_t)carried;
+    x->done = 1;
+    if (x->runner->stepping == x) {
+        x->unsaid |= COVET_W_HEAD | COVET_W_END; /* with DONE, if the handler ends in this step */
+    } else {
+        exchange_say(x, COVET_W_HEAD | COVET_W_END);
+    }
+    return 1;
+}
+
+/* Writes the head, and the body (taken over) as pieces, now and later. */
+static int write_pieces(Exchange *x, int status, int media, const uint8_t *fields, size_t fields_len, uint8_t flags,
+                        Kept *kept) {
+    uint8_t *room = room_for(x, fields_len, 0, 0);
+    if (room == NULL) {
+        PyBuffer_Release(&kept->view);
+        PyMem_Free(kept);
+        return -1;
+    }
+    write_head(x, status, media, flags, fields_len, kept->view.len);
+    memcpy(room, fields, fields_len);
+    x->done = 1;
+    x->kept = kept;
+    exchange_say(x, COVET_W_HEAD);
+    return exchange_push_kept(x);
 }
 
 /* Writes a whole response. 1: all of it is with the engine, 0: the rest goes
  * out as room comes back, -1: an exception is set. */
 int exchange_write(Exchange *x, int status, int media, const uint8_t *fields, Py_ssize_t fields_len, PyObject *body) {
-    if (!writable(x) || x->started) {
-        if (!PyErr_Occurred()) {
-            PyErr_SetString(PyExc_RuntimeError, "the response has been started");
-        }
+    uint8_t flags;
+    char *bytes;
+    Py_ssize_t len;
+    size_t head = (size_t)fields_len;
+    if (!startable(x, status) || check_fields(fields, head, &flags) < 0) {
         return -1;
     }
-    if (PyObject_GetBuffer(body, &x->body, PyBUF_SIMPLE) < 0) {
+    int exact = PyBytes_CheckExact(body);
+    if (exact && (PyBytes_AsStringAndSize(body, &bytes, &len) < 0 ||
+                  write_whole(x, status, media, fields, head, flags, bytes, len))) {
+        return PyErr_Occurred() ? -1 : 1;
+    }
+    Kept *kept = PyMem_Calloc(1, sizeof *kept);
+    if (kept == NULL) {
+        PyErr_NoMemory();
         return -1;
     }
-    size_t flen = (size_t)fields_len, blen = no_body(x, status) ? 0 : (size_t)x->body.len;
-    size_t largest = x->runner->port.header->classes[COVET_CLASSES - 1].block_bytes;
-    uint8_t *room = flen + blen > largest ? NULL
-                                          : covet_port_response(&x->runner->port, x->live, x->id, (uint32_t)(flen + blen));
-    int whole = room != NULL;
-    if (!whole) {
-        room = covet_port_response(&x->runner->port, x->live, x->id, (uint32_t)flen);
-    }
-    if (room == NULL) {
-        PyBuffer_Release(&x->body);
-        PyErr_SetString(PyExc_MemoryError, "the engine's memory pool has no room for the response's header fields");
+    if (PyObject_GetBuffer(body, &kept->view, PyBUF_SIMPLE) < 0) {
+        PyMem_Free(kept);
         return -1;
     }
-    write_head(x, status, media, fields, flen, x->body.len);
-    if (flen > 0) {
-        memcpy(room, fields, flen);
-    }
-    x->started = x->done = 1;
-    if (whole) {
-        if (blen > 0) {
-            memcpy(room + flen, x->body.buf, blen);
-        }
-        x->live->response_body = (uint32_t)blen;
-        PyBuffer_Release(&x->body);
-        tell(x, COVET_W_HEAD | COVET_W_END);
+    if (!exact && write_whole(x, status, media, fields, head, flags, kept->view.buf, kept->view.len)) {
+        PyBuffer_Release(&kept->view);
+        PyMem_Free(kept);
         return 1;
     }
-    x->holds_body = 1;
-    x->body_at = 0;
-    tell(x, COVET_W_HEAD);
-    return exchange_push_kept(x);
+    return write_pieces(x, status, media, fields, head, flags, kept);
+}
+
+/* ---- methods -------------------------------------------------------------------- */
+
+static int media_is_known(int media) {
+    if (media >= 0 && media <= 255) {
+        return 1;
+    }
+    PyErr_SetString(PyExc_ValueError, "the media type must be a number of exchange.MediaType");
+    return 0;
 }
 
 PyObject *exchange_respond(PyObject *self, PyObject *args) {
-    Exchange *x = (Exchange *)self;
     int status, media;
     const char *fields;
     Py_ssize_t len;
     PyObject *body;
-    if (!PyArg_ParseTuple(args, "iiy#O", &status, &media, &fields, &len, &body)) {
+    if (!PyArg_ParseTuple(args, "iiy#O", &status, &media, &fields, &len, &body) || !media_is_known(media)) {
         return NULL;
     }
-    int written = exchange_write(x, status, media, (const uint8_t *)fields, len, body);
+    int written = exchange_write((Exchange *)self, status, media, (const uint8_t *)fields, len, body);
     return written < 0 ? NULL : PyBool_FromLong(written);
 }
 
@@ -236,90 +234,75 @@ PyObject *exchange_start(PyObject *self, PyObject *args) {
     const char *fields;
     Py_ssize_t len;
     long long length;
-    if (!PyArg_ParseTuple(args, "iiy#L", &status, &media, &fields, &len, &length) || !writable(x)) {
+    uint8_t flags;
+    if (!PyArg_ParseTuple(args, "iiy#L", &status, &media, &fields, &len, &length) || !media_is_known(media) ||
+        !startable(x, status) || check_fields((const uint8_t *)fields, (size_t)len, &flags) < 0) {
         return NULL;
     }
-    if (x->started) {
-        PyErr_SetString(PyExc_RuntimeError, "the response has been started");
-        return NULL;
-    }
-    uint8_t *room = covet_port_response(&x->runner->port, x->live, x->id, (uint32_t)len);
+    uint8_t *room = room_for(x, (size_t)len, 0, 0);
     if (room == NULL) {
-        PyErr_SetString(PyExc_MemoryError, "the engine's memory pool has no room for the response's header fields");
         return NULL;
     }
-    write_head(x, status, media, (const uint8_t *)fields, (size_t)len, length < 0 ? -1 : length);
+    write_head(x, status, media, flags, (size_t)len, length < 0 ? -1 : length);
     memcpy(room, fields, (size_t)len);
-    x->started = 1;
-    tell(x, COVET_W_HEAD);
+    exchange_say(x, COVET_W_HEAD);
     Py_RETURN_NONE;
+}
+
+static int streaming(const Exchange *x) {
+    if (!writable(x)) {
+        return 0;
+    }
+    if (!x->started) {
+        PyErr_SetString(PyExc_RuntimeError, "the response has not been started");
+    }
+    return x->started;
 }
 
 PyObject *exchange_send(PyObject *self, PyObject *data) {
     Exchange *x = (Exchange *)self;
     Py_buffer view;
-    if (!writable(x)) {
+    if (!streaming(x) || PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
         return NULL;
     }
-    if (!x->started) {
-        PyErr_SetString(PyExc_RuntimeError, "the response has not been started");
-        return NULL;
-    }
-    if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
-        return NULL;
-    }
-    Py_ssize_t taken = 0;
-    covet_port *port = &x->runner->port;
-    int nobody = x->live->response_flags & COVET_P_NO_BODY;
-    while (taken < view.len && !nobody) {
-        Py_ssize_t left = view.len - taken;
-        uint32_t n = left < (Py_ssize_t)COVET_PIECE ? (uint32_t)left : COVET_PIECE;
-        if (x->live->out.tail - __atomic_load_n(&x->live->out.head, __ATOMIC_ACQUIRE) >= COVET_RING) {
-            break;
-        }
-        covet_block block = alloc_some(port, &n, x->id);
-        if (block == 0) {
-            runner_retry(x->runner);
-            break;
-        }
-        memcpy(covet_port_bytes(port, block), (const uint8_t *)view.buf + taken, n);
-        covet_port_push_body(port, x->live, x->id, block, n);
-        taken += n;
-    }
-    if (nobody) {
-        taken = view.len;
+    x->news = 0;
+    Py_ssize_t taken = view.len;
+    if (!(x->live->response_flags & COVET_P_NO_BODY) && !exchange_lost(x)) {
+        taken = push(x, view.buf, view.len);
+        runner_flush(x->runner);
     }
     PyBuffer_Release(&view);
-    runner_flush(x->runner);
     return PyLong_FromSsize_t(taken);
 }
 
 PyObject *exchange_finish(PyObject *self, PyObject *unused) {
     Exchange *x = (Exchange *)self;
     (void)unused;
-    if (!writable(x)) {
+    if (!streaming(x)) {
         return NULL;
     }
     x->done = 1;
-    tell(x, COVET_W_END);
+    exchange_say(x, COVET_W_END);
     exchange_settle(x);
     Py_RETURN_NONE;
 }
 
-PyObject *exchange_abort(PyObject *self, PyObject *unused) {
-    Exchange *x = (Exchange *)self;
-    (void)unused;
-    if (x->live == NULL) {
-        Py_RETURN_NONE;
+void exchange_cut(Exchange *x) {
+    if (x->live == NULL || (x->done && x->kept == NULL)) {
+        return;
     }
-    if (x->holds_body) {
-        PyBuffer_Release(&x->body);
-        x->holds_body = 0;
-    } else if (x->done) {
-        Py_RETURN_NONE;
-    }
+    exchange_drop_kept(x);
     x->done = 1;
-    tell(x, COVET_W_ABORT);
+    if (x->concluded) {
+        x->unsaid |= COVET_W_ABORT;
+    } else {
+        exchange_say(x, COVET_W_ABORT);
+    }
     exchange_settle(x);
+}
+
+PyObject *exchange_abort(PyObject *self, PyObject *unused) {
+    (void)unused;
+    exchange_cut((Exchange *)self);
     Py_RETURN_NONE;
 }

@@ -1,4 +1,4 @@
-/* Drains a worker's inbox and drives its handlers. */
+/* The runner: its place at the channel, its handlers, its event loop. */
 #include "worker.h"
 
 #include <errno.h>
@@ -7,348 +7,11 @@
 #endif
 #include <string.h>
 
-#define BUDGET 512 /* requests taken in one turn of the event loop */
+#define RETRY_SECONDS 0.005
 
-int runner_fatal(void) {
-    return PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) || PyErr_ExceptionMatches(PyExc_SystemExit) ||
-           PyErr_ExceptionMatches(PyExc_GeneratorExit);
-}
+/* ---- later, on the event loop --------------------------------------------------- */
 
-/* The exception that is set, with its traceback, as an object of its own. */
-static PyObject *caught(void) {
-    PyObject *type, *value, *trace;
-    PyErr_Fetch(&type, &value, &trace);
-    PyErr_NormalizeException(&type, &value, &trace);
-    if (trace != NULL && value != NULL) {
-        PyException_SetTraceback(value, trace);
-    }
-    Py_XDECREF(type);
-    Py_XDECREF(trace);
-    return value;
-}
-
-static int is_coroutine(Runner *r, PyObject *o) { return (PyObject *)Py_TYPE(o) == r->iscoroutine_type; }
-
-static void plain_failure(Exchange *x) {
-    static const char text[] = "Internal Server Error";
-    if (x->started || x->done || x->live == NULL) {
-        return; /* runner_conclude cuts it short */
-    }
-    PyObject *body = PyBytes_FromStringAndSize(text, sizeof text - 1);
-    if (body == NULL || exchange_write(x, 500, MEDIA_TEXT, NULL, 0, body) < 0) {
-        PyErr_WriteUnraisable((PyObject *)x);
-    }
-    Py_XDECREF(body);
-}
-
-/* Passes the exception that is set on to `fail`. */
-static PyObject *failed(Runner *r, Exchange *x, int answering) {
-    PyObject *error = caught();
-    if (error == NULL) {
-        plain_failure(x);
-        return NULL;
-    }
-    PyObject *next = NULL;
-    if (answering < 2) {
-        next = PyObject_CallFunctionObjArgs(r->fail, (PyObject *)x, error, NULL);
-    } else {
-        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
-    }
-    Py_DECREF(error);
-    if (next == NULL) {
-        if (runner_fatal()) {
-            plain_failure(x);
-            return NULL;
-        }
-        PyErr_WriteUnraisable(r->fail);
-        plain_failure(x);
-        return NULL;
-    }
-    if (is_coroutine(r, next)) {
-        return next;
-    }
-    Py_DECREF(next);
-    return NULL;
-}
-
-/* Answers with a handler's result. */
-static PyObject *answer(Runner *r, Exchange *x, PyObject *result) {
-    if (x->plain && (PyDict_CheckExact(result) || PyList_CheckExact(result))) {
-        PyObject *body = PyObject_CallFunctionObjArgs(r->encode, result, NULL);
-        if (body != NULL) {
-            int written = exchange_write(x, x->status, MEDIA_JSON, NULL, 0, body);
-            Py_DECREF(body);
-            if (written >= 0) {
-                return NULL;
-            }
-        }
-        return failed(r, x, 0);
-    }
-    PyObject *next = PyObject_CallFunctionObjArgs(r->render, (PyObject *)x, result, NULL);
-    if (next == NULL) {
-        return runner_fatal() ? NULL : failed(r, x, 0);
-    }
-    if (is_coroutine(r, next)) {
-        return next;
-    }
-    Py_DECREF(next);
-    return NULL;
-}
-
-PyObject *runner_next(Runner *r, Exchange *x, PyObject *result, int answering) {
-    if (x == NULL) {
-        PyErr_Clear();
-        return NULL;
-    }
-    if (result == NULL) {
-        return failed(r, x, answering + x->started);
-    }
-    if (answering || x->done || x->started) {
-        return NULL;
-    }
-    return answer(r, x, result);
-}
-
-void runner_conclude(Runner *r, Exchange *x) {
-    (void)r;
-    PyObject *type, *value, *trace;
-    PyErr_Fetch(&type, &value, &trace);
-    if (!x->done && x->live != NULL) {
-        if (x->started || x->live->engine_flags & COVET_E_CANCELLED) {
-            PyObject *none = exchange_abort((PyObject *)x, NULL);
-            Py_XDECREF(none);
-        } else {
-            plain_failure(x);
-        }
-    }
-    x->concluded = 1;
-    exchange_settle(x);
-    PyErr_Restore(type, value, trace);
-}
-
-/* ---- lanes ------------------------------------------------------------------ */
-
-static int lane_is_new(Runner *r, Driver *lane) {
-    if (lane->touched || Py_REFCNT(lane->task) != lane->base_refs) {
-        return 0;
-    }
-    int same = PyObject_RichCompareBool(lane->context, r->base_context, Py_EQ);
-    if (same < 0) {
-        PyErr_Clear();
-    }
-    return same == 1;
-}
-
-static void drop_lane(Runner *r) {
-    Driver *lane = r->lane;
-    r->lane = NULL;
-    if (lane != NULL) {
-        driver_discard(lane);
-        Py_DECREF((PyObject *)lane);
-    }
-}
-
-/* Drives `thing`, a coroutine or a result, until it yields or has ended.
- * Returns 0 if the lane is still new, 1 if it is used up, -1 on a fatal error. */
-static int drive(Runner *r, Exchange *x, PyObject *thing) {
-    int answering = 0, status = 0;
-    PyObject *out = NULL;
-    while (thing != NULL) {
-        if (is_coroutine(r, thing)) {
-            PySendResult sent = PyIter_Send(thing, Py_None, &out);
-            if (sent == PYGEN_NEXT) {
-                Driver *lane = r->lane;
-                r->lane = NULL;
-                driver_adopt(lane, x, thing, out, answering);
-                Py_DECREF((PyObject *)lane);
-                return 1;
-            }
-            Py_DECREF(thing);
-            if (sent == PYGEN_ERROR && runner_fatal()) {
-                status = -1;
-                break;
-            }
-        } else {
-            out = thing;
-        }
-        thing = runner_next(r, x, out, answering);
-        Py_CLEAR(out);
-        answering = 1;
-        if (thing == NULL && PyErr_Occurred()) {
-            status = -1;
-        }
-    }
-    runner_conclude(r, x);
-    return status;
-}
-
-/* Begins one request. */
-static int begin(Runner *r, covet_id id) {
-    covet_slot *slot = covet_port_slot(&r->port, id);
-    if (slot == NULL) {
-        return 0;
-    }
-    Exchange *x = exchange_new(r, id, slot);
-    if (x == NULL) {
-        covet_port_tell(&r->port, slot, id, COVET_W_ABORT | COVET_W_DONE);
-        PyErr_WriteUnraisable((PyObject *)r);
-        return 0;
-    }
-    int status = 0;
-    uint32_t route = slot->route;
-    if (__atomic_load_n(&slot->engine_flags, __ATOMIC_SEQ_CST) & COVET_E_CANCELLED) {
-        runner_conclude(r, x);
-    } else if (route >= (uint32_t)r->num_calls || r->calls[route].call == NULL) {
-        plain_failure(x);
-        runner_conclude(r, x);
-    } else {
-        x->status = r->calls[route].status;
-        x->plain = (char)r->calls[route].plain;
-        PyObject *thing = PyObject_CallFunctionObjArgs(r->calls[route].call, (PyObject *)x, NULL);
-        if (thing == NULL) {
-            if (runner_fatal()) {
-                runner_conclude(r, x);
-                Py_DECREF((PyObject *)x);
-                return -1;
-            }
-            thing = failed(r, x, 0);
-            if (thing == NULL) {
-                runner_conclude(r, x);
-                Py_DECREF((PyObject *)x);
-                return PyErr_Occurred() ? -1 : 0;
-            }
-        }
-        status = drive(r, x, thing);
-    }
-    Py_DECREF((PyObject *)x);
-    return status;
-}
-
-/* Runs inside the lane's context: begins requests of the batch until the lane
- * is used up. */
-static PyObject *runner_step(PyObject *self, PyObject *unused) {
-    Runner *r = (Runner *)self;
-    (void)unused;
-    while (r->batch_at < r->batch_len) {
-        int status = begin(r, r->batch[r->batch_at++]);
-        if (status < 0) {
-            return NULL;
-        }
-        if (status > 0) {
-            break;
-        }
-        if (!lane_is_new(r, r->lane)) {
-            drop_lane(r);
-            break;
-        }
-    }
-    Py_RETURN_NONE;
-}
-
-static int run_in_lane(Runner *r) {
-    if (r->lane == NULL) {
-        r->lane = driver_new(r);
-        if (r->lane == NULL) {
-            return -1;
-        }
-    }
-    if (r->lane->touched || r->lane->closing) {
-        drop_lane(r);
-        return 0;
-    }
-    PyObject *task = r->lane->task;
-    PyObject *context = r->lane->context;
-    Py_INCREF(task);
-    Py_INCREF(context);
-    PyObject *entered = PyObject_CallFunctionObjArgs(r->enter_task, r->loop, task, NULL);
-    PyObject *result = NULL;
-    if (entered != NULL) {
-        r->lane->base_refs = Py_REFCNT(task);
-        result = PyObject_CallMethod(context, "run", "O", r->step_method);
-        PyObject *type, *value, *trace;
-        PyErr_Fetch(&type, &value, &trace);
-        PyObject *left = PyObject_CallFunctionObjArgs(r->leave_task, r->loop, task, NULL);
-        if (left == NULL) {
-            PyErr_WriteUnraisable(task);
-        }
-        Py_XDECREF(left);
-        PyErr_Restore(type, value, trace);
-    }
-    Py_XDECREF(entered);
-    Py_DECREF(task);
-    Py_DECREF(context);
-    if (result == NULL) {
-        return -1;
-    }
-    Py_DECREF(result);
-    return 0;
-}
-
-/* ---- the event loop's side -------------------------------------------------- */
-
-static void take_notices(Runner *r) {
-    covet_id ids[COVET_BATCH];
-    uint32_t n;
-    do {
-        n = covet_port_notices(&r->port, ids, COVET_BATCH);
-        for (uint32_t i = 0; i < n; i++) {
-            uint32_t index = (uint32_t)ids[i];
-            Exchange *x = index < r->slots ? r->live[index] : NULL;
-            if (x != NULL && x->id == ids[i]) {
-                Py_INCREF((PyObject *)x);
-                exchange_news(x);
-                Py_DECREF((PyObject *)x);
-            }
-        }
-    } while (n == COVET_BATCH);
-}
-
-static PyObject *runner_drain(PyObject *self, PyObject *unused) {
-    Runner *r = (Runner *)self;
-    (void)unused;
-    if (!r->serving) {
-        Py_RETURN_NONE;
-    }
-    covet_port_wake(&r->port);
-    r->draining = 1;
-    int failed_hard = 0;
-    uint32_t begun = 0;
-    while (!failed_hard && r->serving) {
-        take_notices(r);
-        if (r->batch_at == r->batch_len) {
-            r->batch_at = 0;
-            r->batch_len = covet_port_take(&r->port, r->batch, COVET_BATCH);
-            begun += r->batch_len;
-        }
-        if (r->batch_len == 0) {
-            covet_port_publish(&r->port);
-            if (covet_port_sleep(&r->port)) {
-                break;
-            }
-            continue;
-        }
-        while (r->batch_at < r->batch_len && !failed_hard && r->serving) {
-            failed_hard = run_in_lane(r) < 0;
-        }
-        if (r->serving) {
-            covet_port_publish(&r->port);
-        }
-        if (begun >= BUDGET && r->serving) {
-            covet_port_again(&r->port);
-            break;
-        }
-    }
-    r->draining = 0;
-    if (failed_hard) {
-        if (r->serving) {
-            covet_port_again(&r->port);
-        }
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
-static PyObject *runner_do_flush(PyObject *self, PyObject *unused) {
+static PyObject *do_flush(PyObject *self, PyObject *unused) {
     Runner *r = (Runner *)self;
     (void)unused;
     r->flush_due = 0;
@@ -364,7 +27,7 @@ void runner_flush(Runner *r) {
     }
     PyObject *type, *value, *trace;
     PyErr_Fetch(&type, &value, &trace);
-    PyObject *handle = r->serving ? PyObject_CallMethod(r->loop, "call_soon", "O", r->flush_method) : NULL;
+    PyObject *handle = r->serving ? PyObject_CallFunctionObjArgs(r->call_soon, r->flush_method, NULL) : NULL;
     if (handle != NULL) {
         r->flush_due = 1;
         Py_DECREF(handle);
@@ -375,26 +38,37 @@ void runner_flush(Runner *r) {
     PyErr_Restore(type, value, trace);
 }
 
-static PyObject *runner_do_retry(PyObject *self, PyObject *unused) {
+static PyObject *do_retry(PyObject *self, PyObject *unused) {
     Runner *r = (Runner *)self;
     (void)unused;
+    Exchange *x = r->starved;
+    r->starved = NULL;
     r->retry_due = 0;
-    for (uint32_t i = 0; r->attached && i < r->slots; i++) {
-        Exchange *x = r->live[i];
-        if (x != NULL) {
-            Py_INCREF((PyObject *)x);
+    while (x != NULL) {
+        Exchange *next = x->next_starved;
+        x->next_starved = NULL;
+        x->starved = 0;
+        if (r->attached) {
             exchange_news(x);
-            Py_DECREF((PyObject *)x);
         }
+        Py_DECREF((PyObject *)x);
+        x = next;
     }
     Py_RETURN_NONE;
 }
 
-void runner_retry(Runner *r) {
+void runner_starve(Exchange *x) {
+    Runner *r = x->runner;
+    if (!x->starved) {
+        Py_INCREF((PyObject *)x);
+        x->starved = 1;
+        x->next_starved = r->starved;
+        r->starved = x;
+    }
     if (r->retry_due || !r->serving) {
         return;
     }
-    PyObject *handle = PyObject_CallMethod(r->loop, "call_later", "dO", 0.005, r->retry_method);
+    PyObject *handle = PyObject_CallMethod(r->loop, "call_later", "dO", RETRY_SECONDS, r->retry_method);
     if (handle == NULL) {
         PyErr_WriteUnraisable(r->loop);
         return;
@@ -403,20 +77,14 @@ void runner_retry(Runner *r) {
     Py_DECREF(handle);
 }
 
-/* ---- the type --------------------------------------------------------------- */
+/* ---- attaching ------------------------------------------------------------------ */
 
-static int runner_init(PyObject *self, PyObject *args, PyObject *kwargs) {
-    Runner *r = (Runner *)self;
-    static char *names[] = {"memfd", "worker", "doorbell", "loop_doorbells", NULL};
-    int memfd, doorbell, fds[COVET_MAX_LOOPS];
-    unsigned int worker;
-    PyObject *bells;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iIiO", names, &memfd, &worker, &doorbell, &bells)) {
-        return -1;
-    }
+static int read_descriptors(PyObject *bells, int *fds) {
     Py_ssize_t n = PySequence_Size(bells);
-    if (n < 0 || n > COVET_MAX_LOOPS || r->attached) {
-        PyErr_SetString(PyExc_ValueError, "loop_doorbells must hold 1 to 32 descriptors");
+    if (n < 1 || n > COVET_MAX_LOOPS) {
+        if (!PyErr_Occurred()) {
+            PyErr_Format(PyExc_ValueError, "loop_doorbells must hold 1 to %d descriptors, not %zd", COVET_MAX_LOOPS, n);
+        }
         return -1;
     }
     for (Py_ssize_t i = 0; i < n; i++) {
@@ -424,72 +92,132 @@ static int runner_init(PyObject *self, PyObject *args, PyObject *kwargs) {
         fds[i] = item == NULL ? -1 : (int)PyLong_AsLong(item);
         Py_XDECREF(item);
     }
-    if (PyErr_Occurred()) {
+    return PyErr_Occurred() ? -1 : (int)n;
+}
+
+static int find_types(Runner *r) {
+    r->capsule = PyObject_GetAttrString((PyObject *)r, "_types");
+    r->types = r->capsule == NULL ? NULL : PyCapsule_GetPointer(r->capsule, "covet.types");
+    return r->types != NULL;
+}
+
+static int runner_init(PyObject *self, PyObject *args, PyObject *kwargs) {
+    Runner *r = (Runner *)self;
+    static char *names[] = {"memfd", "worker", "doorbell", "loop_doorbells", NULL};
+    int memfd, worker, doorbell, fds[COVET_MAX_LOOPS];
+    PyObject *bells;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iiiO", names, &memfd, &worker, &doorbell, &bells)) {
         return -1;
     }
-    int status = covet_port_attach(&r->port, memfd, worker, doorbell, fds, (uint32_t)n);
+    if (r->capsule != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "a runner attaches once");
+        return -1;
+    }
+    int n = read_descriptors(bells, fds);
+    if (n < 0 || !find_types(r)) {
+        return -1;
+    }
+    int status = covet_port_attach(&r->port, memfd, (uint32_t)worker, doorbell, fds, (uint32_t)n);
     if (status < 0) {
         PyErr_Format(PyExc_OSError, "cannot attach to the engine's channel: %s",
                      status == -EPROTO ? "it has another version or layout" : strerror(-status));
         return -1;
     }
-    r->slots = r->port.header->slots;
-    r->live = PyMem_Calloc(r->slots, sizeof *r->live);
-    if (r->live == NULL) {
-        covet_port_detach(&r->port);
-        PyErr_NoMemory();
-        return -1;
-    }
     r->attached = 1;
+    r->live = PyMem_Calloc(r->port.slots, sizeof *r->live);
+    if (r->live == NULL) {
+        PyErr_NoMemory();
+        return -1; /* dealloc detaches */
+    }
     return 0;
+}
+
+/* ---- serving -------------------------------------------------------------------- */
+
+static int read_call(PyObject *item, Call *call) {
+    PyObject *function;
+    if (item == Py_None) {
+        return 1;
+    }
+    if (item == NULL || !PyTuple_Check(item)) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_TypeError, "an entry of calls must be None or (call, status, plain)");
+        }
+        return 0;
+    }
+    if (!PyArg_ParseTuple(item, "Oip", &function, &call->status, &call->plain)) {
+        return 0;
+    }
+    Py_INCREF(function);
+    call->call = function;
+    return 1;
 }
 
 static int read_calls(Runner *r, PyObject *calls) {
-    r->num_calls = PySequence_Size(calls);
-    if (r->num_calls < 0) {
-        r->num_calls = 0;
-        return -1;
+    Py_ssize_t n = PySequence_Size(calls);
+    if (n < 0) {
+        return 0;
     }
-    r->calls = PyMem_Calloc((size_t)r->num_calls + 1, sizeof *r->calls);
+    r->calls = PyMem_Calloc((size_t)n + 1, sizeof *r->calls);
     if (r->calls == NULL) {
         PyErr_NoMemory();
-        return -1;
+        return 0;
     }
-    for (Py_ssize_t i = 0; i < r->num_calls; i++) {
+    r->num_calls = n;
+    for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *item = PySequence_GetItem(calls, i);
-        int good = item == Py_None || (item != NULL && PyArg_ParseTuple(item, "Oip", &r->calls[i].call,
-                                                                         &r->calls[i].status, &r->calls[i].plain));
-        Py_XINCREF(r->calls[i].call);
+        int good = read_call(item, &r->calls[i]);
         Py_XDECREF(item);
         if (!good) {
-            return -1;
+            return 0;
         }
     }
-    return 0;
+    return 1;
 }
 
-static PyObject *imported(const char *module, const char *name) {
+static int import(PyObject **to, const char *module, const char *name) {
     PyObject *m = PyImport_ImportModule(module);
-    PyObject *found = m == NULL ? NULL : PyObject_GetAttrString(m, name);
+    *to = m == NULL ? NULL : PyObject_GetAttrString(m, name);
     Py_XDECREF(m);
-    return found;
+    return *to != NULL;
+}
+
+static int bind(PyObject **to, PyObject *object, const char *name) {
+    *to = PyObject_GetAttrString(object, name);
+    return *to != NULL;
+}
+
+/* Where a lane's task keeps its weak references, as its type says. */
+static int find_weak_offset(Runner *r) {
+    PyObject *type, *offset;
+    if (!import(&type, "covet.lane", "LaneTask")) {
+        return 0;
+    }
+    offset = PyObject_GetAttrString(type, "__weakrefoffset__");
+    r->weak_offset = offset == NULL ? 0 : PyLong_AsSsize_t(offset);
+    Py_XDECREF(offset);
+    Py_DECREF(type);
+    return !PyErr_Occurred();
 }
 
 static int find_helpers(Runner *r) {
-    PyObject *self = (PyObject *)r;
-    PyObject *copy = imported("contextvars", "copy_context");
-    r->make_lane = imported("covet.lane", "make_lane");
-    r->enter_task = imported("asyncio.tasks", "_enter_task");
-    r->leave_task = imported("asyncio.tasks", "_leave_task");
-    r->iscoroutine_type = imported("types", "CoroutineType");
-    r->base_context = copy == NULL ? NULL : PyObject_CallObject(copy, NULL);
-    Py_XDECREF(copy);
-    r->step_method = PyObject_GetAttrString(self, "_step");
-    r->flush_method = PyObject_GetAttrString(self, "_flush");
-    r->retry_method = PyObject_GetAttrString(self, "_retry");
-    r->drain_method = PyObject_GetAttrString(self, "_drain");
-    return r->make_lane && r->enter_task && r->leave_task && r->iscoroutine_type && r->base_context &&
-           r->step_method && r->flush_method && r->retry_method && r->drain_method;
+    PyObject *self = (PyObject *)r, *copy = NULL;
+    if (import(&copy, "contextvars", "copy_context")) {
+        r->base_context = PyObject_CallObject(copy, NULL);
+        Py_DECREF(copy);
+    }
+    return r->base_context != NULL && find_weak_offset(r) && import(&r->make_lane, "covet.lane", "make_lane") &&
+           import(&r->make_gate, "covet.lane", "Gate") && import(&r->enter_task, "asyncio.tasks", "_enter_task") &&
+           import(&r->leave_task, "asyncio.tasks", "_leave_task") &&
+           import(&r->coroutine_type, "types", "CoroutineType") &&
+           import(&r->cancelled_error, "asyncio", "CancelledError") && bind(&r->step_method, self, "_step") &&
+           bind(&r->flush_method, self, "_flush") && bind(&r->retry_method, self, "_retry") &&
+           bind(&r->drain_method, self, "_drain") && bind(&r->call_soon, r->loop, "call_soon");
+}
+
+static void keep(PyObject **to, PyObject *object) {
+    Py_INCREF(object);
+    *to = object;
 }
 
 static PyObject *runner_serve(PyObject *self, PyObject *args, PyObject *kwargs) {
@@ -499,18 +227,17 @@ static PyObject *runner_serve(PyObject *self, PyObject *args, PyObject *kwargs) 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O$OOOO", names, &calls, &loop, &encode, &render, &fail)) {
         return NULL;
     }
-    if (!r->attached || r->serving || r->calls != NULL) {
+    if (!r->attached || r->loop != NULL) {
         PyErr_SetString(PyExc_RuntimeError, "this runner has served before, or is closed");
         return NULL;
     }
-    if (read_calls(r, calls) < 0 || !find_helpers(r)) {
+    keep(&r->loop, loop);
+    keep(&r->encode, encode);
+    keep(&r->render, render);
+    keep(&r->fail, fail);
+    if (!read_calls(r, calls) || !find_helpers(r)) {
         return NULL;
     }
-    Py_INCREF(loop);
-    Py_INCREF(encode);
-    Py_INCREF(render);
-    Py_INCREF(fail);
-    r->loop = loop, r->encode = encode, r->render = render, r->fail = fail;
     PyObject *done = PyObject_CallMethod(loop, "add_reader", "iO", r->port.doorbell, r->drain_method);
     if (done == NULL) {
         return NULL;
@@ -524,43 +251,82 @@ static PyObject *runner_serve(PyObject *self, PyObject *args, PyObject *kwargs) 
     Py_RETURN_NONE;
 }
 
-static PyObject *runner_close(PyObject *self, PyObject *unused) {
-    Runner *r = (Runner *)self;
-    (void)unused;
-    if (r->serving) {
-        r->serving = 0;
-        PyObject *done = PyObject_CallMethod(r->loop, "remove_reader", "i", r->port.doorbell);
-        if (done == NULL) {
-            PyErr_Clear(); /* the event loop is closed already */
-        }
-        Py_XDECREF(done);
+/* ---- closing -------------------------------------------------------------------- */
+
+static void stop_serving(Runner *r) {
+    if (!r->serving) {
+        return;
     }
-    drop_lane(r);
-    for (uint32_t i = 0; r->attached && i < r->slots; i++) {
-        Exchange *x = r->live[i];
-        if (x != NULL) {
-            Py_INCREF((PyObject *)x);
-            x->concluded = 1;
-            if (!x->done || x->holds_body) {
-                PyObject *none = exchange_abort((PyObject *)x, NULL);
-                Py_XDECREF(none);
+    r->serving = 0;
+    PyObject *done = PyObject_CallMethod(r->loop, "remove_reader", "i", r->port.doorbell);
+    if (done == NULL) {
+        PyErr_Clear(); /* the event loop is closed already */
+    }
+    Py_XDECREF(done);
+}
+
+static void end_exchange(Runner *r, Exchange *x) {
+    Py_INCREF((PyObject *)x);
+    x->concluded = 1;
+    exchange_cut(x);
+    exchange_settle(x);
+    if (r->live[(uint32_t)x->id] == x) { /* it is being settled this very moment */
+        exchange_leave(x, &r->port.all_slots[(uint32_t)x->id]);
+    }
+    Py_DECREF((PyObject *)x);
+}
+
+static void close_runner(Runner *r) {
+    stop_serving(r);
+    if (r->attached && r->live != NULL) {
+        runner_drop_batch(r);
+        for (uint32_t i = 0; i < r->port.slots; i++) {
+            if (r->live[i] != NULL) {
+                end_exchange(r, r->live[i]);
             }
-            exchange_settle(x);
-            Py_DECREF((PyObject *)x);
         }
     }
+    runner_drop_lane(r);
     if (r->attached) {
         r->attached = 0;
         covet_port_publish(&r->port);
         covet_port_detach(&r->port);
     }
+    PyObject *none = do_retry((PyObject *)r, NULL);
+    Py_XDECREF(none);
+}
+
+static PyObject *runner_close(PyObject *self, PyObject *unused) {
+    (void)unused;
+    close_runner((Runner *)self);
     Py_RETURN_NONE;
 }
 
-static PyObject *runner_in_flight(PyObject *self, void *unused) {
+/* ---- the type ------------------------------------------------------------------- */
+
+static PyObject *get_in_flight(PyObject *self, void *unused) {
     (void)unused;
     return PyLong_FromUnsignedLongLong(((Runner *)self)->in_flight);
 }
+
+/* Every object that a runner refers to, but for its lane and its calls. */
+#define EACH_MEMBER(DO)                                                                                              \
+    DO(r->loop);                                                                                                     \
+    DO(r->encode);                                                                                                   \
+    DO(r->render);                                                                                                   \
+    DO(r->fail);                                                                                                     \
+    DO(r->make_lane);                                                                                                \
+    DO(r->make_gate);                                                                                                \
+    DO(r->enter_task);                                                                                               \
+    DO(r->leave_task);                                                                                               \
+    DO(r->base_context);                                                                                             \
+    DO(r->coroutine_type);                                                                                           \
+    DO(r->cancelled_error);                                                                                          \
+    DO(r->step_method);                                                                                              \
+    DO(r->flush_method);                                                                                             \
+    DO(r->retry_method);                                                                                             \
+    DO(r->drain_method);                                                                                             \
+    DO(r->call_soon)
 
 static int runner_traverse(PyObject *self, visitproc visit, void *arg) {
     Runner *r = (Runner *)self;
@@ -568,38 +334,18 @@ static int runner_traverse(PyObject *self, visitproc visit, void *arg) {
     for (Py_ssize_t i = 0; i < r->num_calls; i++) {
         Py_VISIT(r->calls[i].call);
     }
-    Py_VISIT(r->loop);
-    Py_VISIT(r->encode);
-    Py_VISIT(r->render);
-    Py_VISIT(r->fail);
-    Py_VISIT(r->base_context);
-    Py_VISIT(r->step_method);
-    Py_VISIT(r->flush_method);
-    Py_VISIT(r->retry_method);
-    Py_VISIT(r->drain_method);
     Py_VISIT((PyObject *)r->lane);
+    EACH_MEMBER(Py_VISIT);
     return 0;
 }
 
 static int runner_clear(PyObject *self) {
     Runner *r = (Runner *)self;
+    close_runner(r);
     for (Py_ssize_t i = 0; i < r->num_calls; i++) {
         Py_CLEAR(r->calls[i].call);
     }
-    Py_CLEAR(r->lane);
-    Py_CLEAR(r->loop);
-    Py_CLEAR(r->encode);
-    Py_CLEAR(r->render);
-    Py_CLEAR(r->fail);
-    Py_CLEAR(r->make_lane);
-    Py_CLEAR(r->enter_task);
-    Py_CLEAR(r->leave_task);
-    Py_CLEAR(r->iscoroutine_type);
-    Py_CLEAR(r->base_context);
-    Py_CLEAR(r->step_method);
-    Py_CLEAR(r->flush_method);
-    Py_CLEAR(r->retry_method);
-    Py_CLEAR(r->drain_method);
+    EACH_MEMBER(Py_CLEAR);
     return 0;
 }
 
@@ -607,11 +353,10 @@ static void runner_dealloc(PyObject *self) {
     Runner *r = (Runner *)self;
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    PyObject *none = runner_close(self, NULL);
-    Py_XDECREF(none);
     runner_clear(self);
     PyMem_Free(r->calls);
     PyMem_Free(r->live);
+    Py_CLEAR(r->capsule);
     PyObject_GC_Del(self);
     Py_DECREF(type);
 }
@@ -621,22 +366,22 @@ static PyMethodDef runner_methods[] = {
     {"close", runner_close, METH_NOARGS, NULL},
     {"_drain", runner_drain, METH_NOARGS, NULL},
     {"_step", runner_step, METH_NOARGS, NULL},
-    {"_flush", runner_do_flush, METH_NOARGS, NULL},
-    {"_retry", runner_do_retry, METH_NOARGS, NULL},
+    {"_flush", do_flush, METH_NOARGS, NULL},
+    {"_retry", do_retry, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
-static PyGetSetDef runner_getset[] = {{"in_flight", runner_in_flight, NULL, NULL, NULL}, {NULL, NULL, NULL, NULL, NULL}};
+static PyGetSetDef runner_getset[] = {{"in_flight", get_in_flight, NULL, NULL, NULL}, {NULL, NULL, NULL, NULL, NULL}};
 
 static PyType_Slot runner_slots[] = {
-    {Py_tp_init, runner_init},         {Py_tp_dealloc, runner_dealloc}, {Py_tp_traverse, runner_traverse},
-    {Py_tp_clear, runner_clear},       {Py_tp_methods, runner_methods}, {Py_tp_getset, runner_getset},
+    {Py_tp_init, runner_init},   {Py_tp_dealloc, runner_dealloc}, {Py_tp_traverse, runner_traverse},
+    {Py_tp_clear, runner_clear}, {Py_tp_methods, runner_methods}, {Py_tp_getset, runner_getset},
     {0, NULL},
 };
 
 PyType_Spec runner_spec = {
-    .name = "covet._worker.Runner",
+    .name = "covet.core.Runner",
     .basicsize = sizeof(Runner),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = runner_slots,
 };

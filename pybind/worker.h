@@ -11,53 +11,75 @@
 #include "port.h"
 
 #define COVET_BATCH 64
-#define COVET_PIECE 262144u     /* bytes that one block carries at most */
+#define COVET_PIECE 262144u /* bytes that one block of a body carries at most */
 #define COVET_LEAST_PIECE 4096u
+/* What the packed fields of a response may have together, in bytes. */
+#define COVET_MAX_FIELDS (60 * 1024)
 
-/* Numbers of exchange.MediaType. */
+/* Numbers of exchange.MediaType and exchange.Method. */
 enum { MEDIA_NONE = 0, MEDIA_JSON = 1, MEDIA_TEXT = 2 };
+enum { METHOD_OTHER = 0, METHOD_HEAD = 2, NUM_METHODS = 10 };
+
+/* Whose coroutine is driven for an exchange. */
+enum { STAGE_HANDLER = 0, STAGE_RENDER = 1, STAGE_FAIL = 2 };
 
 typedef struct Runner Runner;
-typedef struct Driver Driver;
+typedef struct Exchange Exchange;
 
-/* One request and its response; see core.pyi. */
+/* A response body that goes out in pieces. */
 typedef struct {
+    Py_buffer view;
+    Py_ssize_t at;
+} Kept;
+
+/* One request and its response; see core.pyi. No member points into the
+ * channel once `live` is NULL. */
+struct Exchange {
     PyObject_HEAD
-    Runner *runner;      /* NULL once the exchange is over */
-    const covet_slot *slot;
-    covet_slot *live;    /* the same slot while it may be written; NULL afterwards */
-    const uint8_t *data; /* head, fields, params, inline body */
+    Runner *runner;
+    const covet_slot *slot; /* to be read: the channel's, or the copy; NULL when it is over and was not copied */
+    covet_slot *live;       /* to be written; NULL when the exchange is over */
+    const uint8_t *data;    /* head, fields, params, inline body */
     covet_id id;
     uint8_t *copy; /* owns slot and data after the end */
     PyObject *state;
     PyObject *waiter;
     PyObject *on_cancel;
-    Py_buffer body; /* a response body that goes out in pieces */
-    Py_ssize_t body_at;
-    char holds_body;
+    Kept *kept;
+    Exchange *next_starved;
+    uint32_t unsaid; /* COVET_W_* to be told when the first step ends */
+    int status;
+    char plain;
     char started;
     char done;      /* the response is complete, as far as Python is concerned */
-    char concluded; /* the handler chain has ended: DONE may be told */
-    char plain;
+    char concluded; /* the chain of coroutines has ended: DONE may be told */
+    char starved;
+    char news; /* there was news while nobody waited */
     char told_continue;
-    int status;
-} Exchange;
+    char took_whole;
+};
 
 /* The coroutine-like object inside a lane's task. */
-struct Driver {
+typedef struct {
     PyObject_HEAD
     Runner *runner;
     PyObject *task;    /* until the lane is used up */
+    PyObject *run;     /* context.run, until the lane is used up */
     PyObject *context; /* until the lane is used up */
-    PyObject *gate;    /* the future that a parked task waits for */
-    PyObject *coro;    /* the handler's coroutine, once it has yielded */
+    PyObject *gate;    /* what the parked task waits for */
+    PyObject *coro;    /* the handler's, render's or fail's coroutine */
     PyObject *pending; /* what it yielded in its first step */
+    PyObject *error;   /* to be thrown at the next step */
     Exchange *exchange;
-    Py_ssize_t base_refs;
+    void **weak_list;
+    void *weak_refs;
+    Py_ssize_t task_refs, context_refs;
+    char stage;
+    char parked;
+    char stepping; /* the lane's task is current */
     char touched;
     char closing;
-    char answering; /* coro is a render or fail coroutine, not the handler's */
-};
+} Driver;
 
 typedef struct {
     PyObject *call;
@@ -65,51 +87,71 @@ typedef struct {
     int plain;
 } Call;
 
+/* The module's types and objects; one for each binding, never static. */
+typedef struct {
+    PyTypeObject *exchange, *driver;
+    PyObject *bad, *broken, *too_large;
+    PyObject *methods[NUM_METHODS];
+} Types;
+
 struct Runner {
     PyObject_HEAD
     covet_port port;
+    PyObject *capsule; /* owns *types */
+    Types *types;
     char attached;
     char serving;
-    char draining;    /* inside drain: one publish for the batch */
-    char flush_due;   /* a publish is scheduled on the event loop */
+    char draining;  /* in drain: one publish for the batch */
+    char flush_due; /* a publish is scheduled on the event loop */
     char retry_due;
-    Exchange **live;  /* by slot index; owned */
-    uint32_t slots;
+    char time_is_up; /* the event loop's other callbacks have waited long enough */
+    int64_t turn_began, published_at; /* by the coarse clock */
+    Exchange **live; /* by slot index; owned */
+    Exchange *starved;
     uint64_t in_flight;
     Call *calls;
     Py_ssize_t num_calls;
     PyObject *loop, *encode, *render, *fail;
-    PyObject *make_lane, *enter_task, *leave_task, *base_context, *iscoroutine_type;
-    PyObject *step_method, *flush_method, *retry_method, *drain_method;
+    PyObject *make_lane, *make_gate, *enter_task, *leave_task, *base_context, *coroutine_type, *cancelled_error;
+    PyObject *step_method, *flush_method, *retry_method, *drain_method, *call_soon;
+    Py_ssize_t weak_offset; /* of a task's list of weak references */
     Driver *lane;
+    Exchange *stepping; /* whose first step runs */
     covet_id batch[COVET_BATCH];
     uint32_t batch_at, batch_len;
-    struct Types *types;
 };
-
-/* The module's types and objects; one for each binding, never static. */
-typedef struct Types {
-    PyTypeObject *exchange, *driver, *runner;
-    PyObject *bad, *broken, *too_large;
-} Types;
 
 /* exchange.c */
 extern PyType_Spec exchange_spec;
 Exchange *exchange_new(Runner *runner, covet_id id, covet_slot *slot);
-void exchange_settle(Exchange *x);   /* tells DONE if the exchange is over */
-void exchange_news(Exchange *x);     /* acts on a notice */
-void exchange_detach(Exchange *x);
+void exchange_settle(Exchange *x); /* tells DONE if the exchange is over; the caller holds a reference */
+void exchange_news(Exchange *x);   /* acts on a notice; the caller holds a reference */
+int exchange_readable(const Exchange *x); /* else an exception is set */
+int exchange_told_to_stop(const Exchange *x); /* the client has gone, or seems to have gone */
+int exchange_lost(const Exchange *x);     /* no answer is wanted any more */
+void exchange_leave(Exchange *x, covet_slot *slot);
+
+/* request.c */
+extern PyGetSetDef exchange_getset[];
+PyObject *exchange_header(PyObject *self, PyObject *name);
+PyObject *exchange_headers(PyObject *self, PyObject *unused);
+PyObject *exchange_body_whole(PyObject *self, PyObject *unused);
+PyObject *exchange_read(PyObject *self, PyObject *unused);
 
 /* params.c */
 PyObject *exchange_path_str(PyObject *self, PyObject *index);
 PyObject *exchange_path_int(PyObject *self, PyObject *index);
 PyObject *exchange_path_float(PyObject *self, PyObject *index);
-PyObject *exchange_query_str(PyObject *self, PyObject *args);
-PyObject *exchange_query_int(PyObject *self, PyObject *args);
-PyObject *exchange_query_float(PyObject *self, PyObject *args);
-PyObject *exchange_query_bool(PyObject *self, PyObject *args);
+PyObject *exchange_query_str(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *exchange_query_int(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *exchange_query_float(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *exchange_query_bool(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *exchange_query_items(PyObject *self, PyObject *unused);
 PyObject *decode_text(const uint8_t *text, size_t len, int plus);
+
+/* fields.c */
+PyObject *pack_fields(PyObject *module, PyObject *fields);
+int fields_flags(const uint8_t *packed, size_t len, uint8_t *flags); /* 0, or -1 if they are malformed */
 
 /* respond.c */
 PyObject *exchange_respond(PyObject *self, PyObject *args);
@@ -118,22 +160,37 @@ PyObject *exchange_send(PyObject *self, PyObject *data);
 PyObject *exchange_finish(PyObject *self, PyObject *unused);
 PyObject *exchange_abort(PyObject *self, PyObject *unused);
 int exchange_write(Exchange *x, int status, int media, const uint8_t *fields, Py_ssize_t fields_len, PyObject *body);
+void exchange_cut(Exchange *x);      /* gives the response up */
 int exchange_push_kept(Exchange *x); /* 1 all out, 0 waits */
-PyObject *pack_fields(PyObject *module, PyObject *fields);
+void exchange_drop_kept(Exchange *x);
+void exchange_say(Exchange *x, uint32_t flags); /* tells now, and what was left unsaid */
+
+/* outcome.c: from the end of a coroutine to the response */
+PyObject *outcome(Runner *runner, Exchange *x, PyObject *result, char *stage);
+void conclude(Exchange *x);
+int is_coroutine(const Runner *runner, PyObject *object);
+int is_fatal(void); /* the current exception must end the event loop */
 
 /* driver.c */
 extern PyType_Spec driver_spec;
+
+/* lane.c */
 Driver *driver_new(Runner *runner);
-void driver_adopt(Driver *lane, Exchange *x, PyObject *coro, PyObject *yielded, int answering);
+void driver_note(Driver *lane);   /* how it is when new */
+int driver_is_new(Driver *lane);
+void driver_adopt(Driver *lane, Exchange *x, PyObject *yielded, char stage);
 void driver_discard(Driver *lane);
+void driver_forget_lane(Driver *lane);
+
+/* drain.c */
+PyObject *runner_drain(PyObject *self, PyObject *unused);
+PyObject *runner_step(PyObject *self, PyObject *unused);
+void runner_drop_lane(Runner *runner);
+void runner_drop_batch(Runner *runner);
 
 /* runner.c */
 extern PyType_Spec runner_spec;
 void runner_flush(Runner *runner); /* publishes soon */
-void runner_retry(Runner *runner); /* tries kept bodies again in a few milliseconds */
-/* What follows the end of a coroutine: a new coroutine to drive, or NULL. */
-PyObject *runner_next(Runner *runner, Exchange *x, PyObject *result, int answering);
-void runner_conclude(Runner *runner, Exchange *x);
-int runner_fatal(void); /* the current exception must end the event loop */
+void runner_starve(Exchange *x);   /* news in a few milliseconds, for want of blocks */
 
 #endif

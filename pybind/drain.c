@@ -1,0 +1,275 @@
+/* Takes what has come for the worker and drives the first steps of handlers. */
+#include "worker.h"
+
+#include <time.h>
+
+#define BUDGET 512           /* requests taken in one turn of the event loop */
+#define TURN_NANOSECONDS 5000000 /* and how long that may last, if handlers are slow */
+
+/* Coarse, so that it costs a few nanoseconds: it moves every few milliseconds. */
+static int64_t coarse_clock(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* ---- one request ---------------------------------------------------------------- */
+
+/* Makes the event loop forget the lane's task as the current one. */
+static void leave(Runner *r, Driver *lane) {
+    if (!lane->stepping) {
+        return;
+    }
+    lane->stepping = 0;
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    PyObject *left = PyObject_CallFunctionObjArgs(r->leave_task, r->loop, lane->task, NULL);
+    if (left == NULL) {
+        PyErr_WriteUnraisable(lane->task);
+    }
+    Py_XDECREF(left);
+    if (lane->closing) {
+        driver_forget_lane(lane);
+    }
+    PyErr_Restore(type, value, trace);
+}
+
+/* Hands a coroutine that waits over to the lane's task. */
+static void hand_over(Runner *r, Driver *lane, Exchange *x, PyObject *yielded, char stage) {
+    r->stepping = NULL;
+    if (x->unsaid != 0 && x->live != NULL) {
+        exchange_say(x, 0);
+    }
+    leave(r, lane);
+    driver_adopt(lane, x, yielded, stage);
+    if (r->lane == lane) {
+        r->lane = NULL;
+        Py_DECREF((PyObject *)lane);
+    }
+}
+
+/* Drives `thing`, a coroutine or a result (taken over; NULL: an exception is
+ * set), until it yields or the exchange is over. 0, or -1 with a fatal exception. */
+static int drive(Runner *r, Driver *lane, Exchange *x, PyObject *thing) {
+    char stage = STAGE_HANDLER;
+    do {
+        PyObject *out = thing;
+        if (thing != NULL && is_coroutine(r, thing)) {
+            lane->coro = thing;
+            PySendResult sent = PyIter_Send(thing, Py_None, &out);
+            if (sent == PYGEN_NEXT) {
+                hand_over(r, lane, x, out, stage);
+                return 0;
+            }
+            lane->coro = NULL;
+            Py_DECREF(thing);
+        }
+        thing = outcome(r, x, out, &stage);
+        Py_XDECREF(out);
+    } while (thing != NULL);
+    r->stepping = NULL;
+    conclude(x);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static int call_route(Runner *r, Driver *lane, Exchange *x) {
+    uint32_t route = x->slot->route;
+    Call *entry = route < (uint64_t)r->num_calls ? &r->calls[route] : NULL;
+    if (entry == NULL || entry->call == NULL) {
+        conclude(x); /* the engine should have answered this one */
+        return 0;
+    }
+    x->status = entry->status;
+    x->plain = (char)entry->plain;
+    r->stepping = x;
+    return drive(r, lane, x, PyObject_CallFunctionObjArgs(entry->call, (PyObject *)x, NULL));
+}
+
+/* Begins one request. 0, or -1 with a fatal exception. */
+static int begin(Runner *r, Driver *lane, covet_id id) {
+    covet_slot *slot = covet_port_slot(&r->port, id);
+    if (slot == NULL) {
+        return 0;
+    }
+    if (__atomic_load_n(&slot->engine_flags, __ATOMIC_SEQ_CST) & COVET_E_CANCELLED) {
+        covet_port_tell(&r->port, slot, id, COVET_W_ABORT | COVET_W_DONE);
+        return 0;
+    }
+    Exchange *x = exchange_new(r, id, slot);
+    if (x == NULL) {
+        covet_port_tell(&r->port, slot, id, COVET_W_ABORT | COVET_W_DONE);
+        PyErr_WriteUnraisable((PyObject *)r);
+        return 0;
+    }
+    int status = call_route(r, lane, x);
+    Py_DECREF((PyObject *)x);
+    return status;
+}
+
+/* ---- a batch in a lane ---------------------------------------------------------- */
+
+/* Answers go out early, and the turn ends, when handlers are slow. */
+static void mind_the_time(Runner *r) {
+    int64_t now = coarse_clock();
+    if (now == r->published_at || !r->serving) {
+        return;
+    }
+    covet_port_publish(&r->port);
+    r->published_at = now;
+    r->time_is_up = now - r->turn_began > TURN_NANOSECONDS;
+}
+
+/* Runs inside the lane's context: begins requests of the batch as long as the
+ * lane is as new. */
+PyObject *runner_step(PyObject *self, PyObject *unused) {
+    Runner *r = (Runner *)self;
+    Driver *lane = r->lane;
+    (void)unused;
+    if (lane == NULL || !lane->stepping) {
+        PyErr_SetString(PyExc_RuntimeError, "only the runner itself may call this");
+        return NULL;
+    }
+    driver_note(lane);
+    while (r->batch_at < r->batch_len && !r->time_is_up) {
+        if (begin(r, lane, r->batch[r->batch_at++]) < 0) {
+            return NULL;
+        }
+        mind_the_time(r);
+        if (r->lane != lane) {
+            break; /* used up, or the runner was closed */
+        }
+        if (!driver_is_new(lane)) {
+            lane->touched = 1;
+            break;
+        }
+    }
+    Py_RETURN_NONE;
+}
+
+void runner_drop_lane(Runner *r) {
+    Driver *lane = r->lane;
+    r->lane = NULL;
+    if (lane != NULL) {
+        driver_discard(lane);
+        Py_DECREF((PyObject *)lane);
+    }
+}
+
+/* 0, or -1 with an exception. */
+static int run_in_lane(Runner *r) {
+    if (r->lane != NULL && (r->lane->touched || r->lane->closing)) {
+        runner_drop_lane(r);
+    }
+    if (r->lane == NULL && (r->lane = driver_new(r)) == NULL) {
+        return -1;
+    }
+    Driver *lane = r->lane;
+    PyObject *run = lane->run; /* the lane may be used up or closed meanwhile */
+    Py_INCREF((PyObject *)lane);
+    Py_INCREF(run);
+    PyObject *entered = PyObject_CallFunctionObjArgs(r->enter_task, r->loop, lane->task, NULL), *result = NULL;
+    if (entered != NULL) {
+        lane->stepping = 1;
+        result = PyObject_CallFunctionObjArgs(run, r->step_method, NULL);
+        leave(r, lane);
+    }
+    Py_XDECREF(entered);
+    Py_XDECREF(result);
+    if (lane->touched && r->lane == lane) {
+        PyObject *type, *value, *trace;
+        PyErr_Fetch(&type, &value, &trace);
+        runner_drop_lane(r);
+        PyErr_Restore(type, value, trace);
+    }
+    Py_DECREF(run);
+    Py_DECREF((PyObject *)lane);
+    return result == NULL ? -1 : 0;
+}
+
+/* ---- the event loop's callback ---------------------------------------------------- */
+
+static void take_notices(Runner *r) {
+    covet_id ids[COVET_BATCH];
+    uint32_t n;
+    do {
+        n = covet_port_notices(&r->port, ids, COVET_BATCH);
+        for (uint32_t i = 0; i < n && r->attached; i++) {
+            Exchange *x = r->live[(uint32_t)ids[i]];
+            if (x != NULL && x->id == ids[i]) {
+                Py_INCREF((PyObject *)x);
+                exchange_news(x);
+                Py_DECREF((PyObject *)x);
+            }
+        }
+    } while (n == COVET_BATCH && r->attached);
+}
+
+/* Fills the batch; how many requests are to be begun. */
+static uint32_t take_requests(Runner *r) {
+    if (r->batch_at == r->batch_len) {
+        r->batch_at = 0;
+        r->batch_len = covet_port_take(&r->port, r->batch, COVET_BATCH);
+    }
+    return r->batch_len - r->batch_at;
+}
+
+/* Aborts the requests that were taken and not begun. */
+void runner_drop_batch(Runner *r) {
+    while (r->batch_at < r->batch_len) {
+        covet_id id = r->batch[r->batch_at++];
+        covet_slot *slot = covet_port_slot(&r->port, id);
+        if (slot != NULL) {
+            covet_port_tell(&r->port, slot, id, COVET_W_ABORT | COVET_W_DONE);
+        }
+    }
+}
+
+/* 0: all is done, 1: there is more to do, -1: an exception is set. */
+static int drain(Runner *r) {
+    uint32_t begun = 0;
+    for (;;) {
+        take_notices(r);
+        if (!r->serving) {
+            return 0;
+        }
+        uint32_t count = take_requests(r);
+        begun += count;
+        while (r->batch_at < r->batch_len && !r->time_is_up) {
+            if (run_in_lane(r) < 0) {
+                return -1;
+            }
+        }
+        if (!r->serving) {
+            return 0;
+        }
+        covet_port_publish(&r->port);
+        if (begun >= BUDGET || r->time_is_up) {
+            return 1;
+        }
+        if (count == 0 && covet_port_sleep(&r->port)) {
+            return 0;
+        }
+    }
+}
+
+PyObject *runner_drain(PyObject *self, PyObject *unused) {
+    Runner *r = (Runner *)self;
+    (void)unused;
+    if (!r->serving || r->draining) {
+        Py_RETURN_NONE;
+    }
+    covet_port_wake(&r->port);
+    r->draining = 1;
+    r->time_is_up = 0;
+    r->turn_began = r->published_at = coarse_clock();
+    int more = drain(r);
+    r->draining = 0;
+    if (more != 0 && r->serving) {
+        covet_port_publish(&r->port);
+        covet_port_again(&r->port);
+    }
+    if (more < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
