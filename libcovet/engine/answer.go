@@ -98,6 +98,9 @@ func (l *loop) flush(s *session, c *netio.Conn) {
 	for s.count > 0 {
 		i := s.first
 		o := l.owed.at(i)
+		if !o.started && c.AboveHighWater() {
+			return // Drained goes on
+		}
 		if o.id == 0 {
 			c.Commit(append(c.Reserve(len(o.bytes)), o.bytes...))
 			l.advance(s, o)
@@ -159,7 +162,7 @@ func (l *loop) pipelineEmpty(s *session, c *netio.Conn) {
 		return
 	}
 	if s.phase == phaseHead && s.headSince == 0 {
-		c.SetDeadline(l.now + l.engine.timing.keepAlive)
+		c.SetDeadline(l.engine.timing.idleUntil(l.now))
 	}
 }
 

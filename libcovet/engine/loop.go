@@ -144,6 +144,9 @@ func (l *loop) Drained(c *netio.Conn) {
 	s := l.session(c)
 	s.active = l.now
 	l.flush(s, c)
+	if !c.AboveHighWater() {
+		l.resume(s, c, holdOutput)
+	}
 }
 
 // Released frees a block that the kernel has sent.

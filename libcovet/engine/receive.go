@@ -103,6 +103,10 @@ func (l *loop) headStarted(s *session, c *netio.Conn) {
 
 // readHead parses one request head and hands the request on.
 func (l *loop) readHead(s *session, c *netio.Conn, p []byte) int {
+	if c.AboveHighWater() {
+		l.hold(s, c, holdOutput)
+		return 0
+	}
 	if s.count >= maxPipeline {
 		l.hold(s, c, holdPipeline)
 		return 0

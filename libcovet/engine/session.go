@@ -28,6 +28,7 @@ const (
 	holdPipeline hold = 1 << iota // too many answers are owed
 	holdMemory                    // no slot or block is free
 	holdBody                      // the worker has body pieces to take first
+	holdOutput                    // the client has answers to read first
 )
 
 // session is the HTTP/1.1 state of one connection.

@@ -17,6 +17,14 @@ type timing struct {
 	keepAlive, header, body, request int64
 }
 
+// idleUntil is when a connection that is idle since then is closed; 0 is never.
+func (t *timing) idleUntil(since int64) int64 {
+	if t.keepAlive == 0 {
+		return 0
+	}
+	return since + t.keepAlive
+}
+
 // Expired looks at why a connection waits. Deadlines are set where a wait
 // begins and only looked at here, so a busy connection pays nothing for them.
 func (l *loop) Expired(c *netio.Conn) {
@@ -56,7 +64,7 @@ func (l *loop) due(s *session, c *netio.Conn) int64 {
 	case s.phase == phaseDetect:
 		return s.active + t.header
 	}
-	return s.active + t.keepAlive
+	return t.idleUntil(s.active)
 }
 
 // timeUp ends a wait that has lasted too long.
