@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
-import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from .harness import Closed, Reader, Server
-from .support import BACKENDS, LIMIT, ask, backend, eventually, fetch, head
+from .support import BACKENDS, LIMIT, ask, backend, eventually, fetch, head, in_background
 
 NEXT = head("GET", "/ping")
 
@@ -64,38 +63,28 @@ def test_a_busy_connection_is_kept(lab: Server) -> None:
             time.sleep(0.2)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("data", [b"GET / HT", b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow:"])
-def test_a_head_that_does_not_come_is_answered_with_408(lab: Server, data: bytes) -> None:
-    with lab.connect(2 * LIMIT) as sock:
-        sock.sendall(data)
-        reader = Reader(sock)
-        assert reader.answer().status == 408
-        assert reader.at_end()
+def trickle(sock: socket.socket) -> None:
+    """Sends a head that never ends, until the server has enough."""
+    with contextlib.suppress(OSError):
+        sock.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
+        while True:
+            sock.sendall(b"x")
+            time.sleep(0.1)
 
 
-@pytest.mark.slow
-def test_a_head_that_comes_too_slowly_is_answered_with_408(lab: Server) -> None:
-    over = threading.Event()
-    with lab.connect(2 * LIMIT) as sock:
-
-        def send() -> None:
-            with contextlib.suppress(OSError):
-                sock.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
-                while not over.wait(0.2):
-                    sock.sendall(b"x")
-
-        thread = threading.Thread(target=send, daemon=True)
-        thread.start()
-        assert Reader(sock).answer().status == 408
-        over.set()
-        thread.join(LIMIT)
-
-
-@pytest.mark.slow
-def test_a_connection_that_says_nothing_is_closed(lab: Server) -> None:
-    with lab.connect(2 * LIMIT) as sock:
-        assert Reader(sock).at_end(2 * LIMIT)
+def test_a_head_that_does_not_come_is_answered_with_408(lab: Server) -> None:
+    with contextlib.ExitStack() as stack:
+        slow, first, second, later, silent = (stack.enter_context(lab.connect(2 * LIMIT)) for _ in range(5))
+        in_background(lambda: trickle(slow))
+        first.sendall(b"GET / HT")
+        second.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow:")
+        later.sendall(NEXT + b"GET /")
+        assert Reader(silent).at_end(2 * LIMIT)
+        after = Reader(later)
+        assert after.answer().body == b"pong"
+        for reader in (Reader(slow), Reader(first), Reader(second), after):
+            assert reader.answer().status == 408
+            assert reader.at_end()
 
 
 def test_a_slow_client_is_served(lab: Server) -> None:
@@ -255,7 +244,16 @@ def test_worker_connections(loop: str) -> None:
 
 @pytest.mark.parametrize("loop", BACKENDS)
 def test_requests_beyond_the_exchanges_wait_and_beyond_the_backpressure_are_refused(loop: str) -> None:
-    options = ("--max-exchanges", "4", "--backpressure", "3", "--timeout-keep-alive", "30")
+    options = (
+        "--max-exchanges",
+        "4",
+        "--backpressure",
+        "3",
+        "--timeout-keep-alive",
+        "30",
+        "--timeout-graceful-shutdown",
+        "1",
+    )
     with backend(loop, "lab:app", *options) as server, contextlib.ExitStack() as stack:
         readers = []
         for n in range(12):
