@@ -67,7 +67,7 @@ class CovetPy:
         enable_simd: bool = True,
         enable_jit: bool = True,
         memory_pool_size: int | str = "1GB",
-        connection_pool_size: int = 1024,
+        connection_pool_size: int = 256,
         redirect_slashes: bool = True,
         max_exchanges: int = 4096,
         backpressure: int = 1024,

@@ -5,7 +5,6 @@ import inspect
 import logging
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
-from html import escape
 from typing import Any
 
 from covet.concurrency import run_in_threadpool
@@ -163,6 +162,8 @@ class Dispatcher:
             return PlainTextResponse("Internal Server Error", 500)
         text = "".join(traceback.format_exception(error))
         if b"text/html" in (x.header(b"accept") or b""):
+            from html import escape  # its tables are large, and only this needs them
+
             page = f"<!doctype html><title>500 Internal Server Error</title><pre>{escape(text)}</pre>"
             return Response(page, 500, media_type="text/html")
         return PlainTextResponse(text, 500)

@@ -96,7 +96,7 @@ func defaults() Config {
 		RequestBufferSize: 65535, ResponseBufferSize: 65536,
 		KeepAliveMS: 5000, HeaderMS: 10000, BodyMS: 60000,
 		EnableIOUring: true, EnableSIMD: true, EnableJIT: true,
-		MemoryPoolBytes: 1 << 30, ConnectionPoolSize: 1024, MaxBodyBytes: 100 << 20,
+		MemoryPoolBytes: 1 << 30, ConnectionPoolSize: 256, MaxBodyBytes: 100 << 20,
 		RedirectSlashes: true, LogLevel: "info", ServerHeader: "covet", DateHeader: true,
 		Backpressure: 1024, Exchanges: 4096,
 	}

@@ -82,7 +82,7 @@ def test_what_the_engine_is_told() -> None:
         "request_timeout_ms": 1,
         "max_body_bytes": 0,
         "memory_pool_bytes": 2 << 20,
-        "connection_pool_size": 1024,
+        "connection_pool_size": 256,
         "exchanges": 4096,
         "backpressure": 1024,
         "workers": 1,
