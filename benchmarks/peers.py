@@ -1,0 +1,105 @@
+"""The servers that are measured: how each is started, in its best documented settings, with one worker."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+WORK = ROOT / ".work" / "bench"
+APPS = HERE / "apps"
+VENV = WORK / "venv"
+CARGO = WORK / "cargo"
+LOAD = WORK / "load"
+LOGS = WORK / "logs"
+PYTHON = VENV / "bin" / "python"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One way to start a server.
+
+    Attributes:
+        name: what the tables call it.
+        what: what runs for a request.
+        command: the command line; "{port}" stands for the port.
+    """
+
+    name: str
+    what: str
+    command: tuple[str, ...]
+
+    def arguments(self, port: int) -> list[str]:
+        """The command line for a port."""
+        return [part.replace("{port}", str(port)) for part in self.command]
+
+
+def _uvicorn(app: str) -> tuple[str, ...]:
+    return (
+        *(str(PYTHON), "-m", "uvicorn", app, "--app-dir", str(APPS), "--host", "127.0.0.1", "--port", "{port}"),
+        *("--workers", "1", "--loop", "uvloop", "--http", "httptools", "--ws", "none", "--lifespan", "off"),
+        *("--no-access-log", "--log-level", "warning", "--timeout-keep-alive", "75"),
+    )
+
+
+def _granian(app: str, *options: str) -> tuple[str, ...]:
+    return (
+        *(str(VENV / "bin" / "granian"), "--interface", "asginl", "--host", "127.0.0.1", "--port", "{port}"),
+        *("--workers", "1", "--loop", "uvloop", "--http", "1", "--no-ws", "--no-access-log"),
+        *("--log-level", "warning", "--working-dir", str(APPS), *options, app),
+    )
+
+
+def _tuned_granian(app: str, mode: str = "st") -> tuple[str, ...]:
+    # Chosen by measurement: each of these gains something, the flush a third to a half under pipelining.
+    tuning = ("--runtime-mode", mode, "--task-impl", "rust", "--http1-pipeline-flush")
+    return _granian(app, *tuning, "--backlog", "2048", "--backpressure", "2048")
+
+
+def _covet(python: Path) -> tuple[str, ...]:
+    return (
+        *(str(python), "-m", "covet", "run", "covet_app:app", "--app-dir", str(APPS), "--host", "127.0.0.1"),
+        *("--port", "{port}", "--workers", "1", "--no-access-log", "--log-level", "warning"),
+        *("--timeout-keep-alive", "75", "--worker-connections", "16384"),
+    )
+
+
+def _robyn() -> tuple[str, ...]:
+    options = ("--processes", "1", "--workers", "1", "--log-level", "ERROR", "--disable-openapi")
+    return (str(PYTHON), str(APPS / "robyn_app.py"), *options, "{port}")
+
+
+def all_peers(covet_python: Path) -> dict[str, Peer]:
+    """Every server by its name.
+
+    Args:
+        covet_python: the interpreter whose environment has covet.
+    """
+    peers = (
+        Peer("covet", "covet: Python handler; constant route: its engine", _covet(covet_python)),
+        Peer("uvicorn-raw", "raw ASGI callable on uvicorn", _uvicorn("raw:app")),
+        Peer("granian-raw", "raw ASGI callable on granian, tuned", _tuned_granian("raw:app")),
+        Peer("granian-mt", "raw ASGI callable on granian, tuned, mt runtime", _tuned_granian("raw:app", "mt")),
+        Peer("granian-defaults", "raw ASGI callable on granian, untuned", _granian("raw:app")),
+        Peer("starlette", "JSONResponse, Starlette on uvicorn", _uvicorn("starlette_app:app")),
+        Peer("fastapi", "typed handler, FastAPI on uvicorn", _uvicorn("fastapi_app:app")),
+        Peer("robyn", "handler, dict out, Robyn", _robyn()),
+        Peer("actix", "constant answer, actix-web", (str(CARGO / "release" / "bench-actix"), "{port}")),
+        Peer("may", "constant answer, may_minihttp", (str(CARGO / "release" / "bench-may"), "{port}")),
+        Peer("nginx", "constant answer, nginx", (sys.executable, str(APPS / "nginx_peer.py"), str(WORK), "{port}")),
+        Peer("uvicorn-sleep", "raw ASGI callable on uvicorn", _uvicorn("raw:sleep")),
+        Peer("granian-sleep", "raw ASGI callable on granian, tuned", _tuned_granian("raw:sleep")),
+        Peer("uvicorn-upload", "raw ASGI callable on uvicorn", _uvicorn("raw:upload")),
+        Peer("granian-upload", "raw ASGI callable on granian, tuned", _tuned_granian("raw:upload")),
+        Peer("uvicorn-download", "raw ASGI callable on uvicorn", _uvicorn("raw:download")),
+        Peer("granian-download", "raw ASGI callable on granian, tuned", _tuned_granian("raw:download")),
+    )
+    return {peer.name: peer for peer in peers}
+
+
+def matches(name: str, wanted: tuple[str, ...]) -> bool:
+    """Whether a peer is among those asked for; "uvicorn" also means "uvicorn-raw" and its like."""
+    return not wanted or any(fnmatch(name, pattern) or name.startswith(f"{pattern}-") for pattern in wanted)
