@@ -16,7 +16,7 @@ SPACE = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007"
     "\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 )
-INT = re.compile(r"([+-]?)(\d+(?:_\d+)*)(?:\.0+)?", re.ASCII)
+INT = re.compile(r"-?(?:0|[1-9]\d*)", re.ASCII)
 FLOAT = re.compile(r"[+-]?(?:inf|infinity|nan|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)", re.ASCII | re.IGNORECASE)
 PLAIN_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 MAX_DIGITS = 4300
@@ -48,14 +48,35 @@ def to_bytes(text: str) -> bytes:
 
 
 def to_int(text: str) -> int:
-    """A whole number; "+5", " 5 ", "1_000" and "5.0" are accepted."""
-    found = INT.fullmatch(text.strip(SPACE))
-    if found is None:
+    """A whole number; "+5", " 5 ", "1_000" and "5.0" are accepted, and a few stranger texts, as in pydantic."""
+    stripped = text.strip(SPACE)
+    sign = stripped[:1] if stripped[:1] in ("+", "-") else ""
+    unsigned = stripped[len(sign) :]
+    number = _without_decimals(_without_leading_zeros(unsigned))
+    if "__" not in number and number[:1] != "_" and number[-1:] != "_":
+        number = number.replace("_", "")
+    two_signs = (sign == "-" and number[:1] == "-") or (sign == "+" and unsigned[:1] == "-")
+    if two_signs or INT.fullmatch(number) is None:
         raise Invalid("int_parsing", "Input should be a valid integer, unable to parse string as an integer")
-    digits = found[2].replace("_", "").lstrip("0")
-    if len(digits) > MAX_DIGITS:
+    if len(number.lstrip("-")) > MAX_DIGITS:
         raise Invalid("int_parsing_size", "Unable to parse input string as an integer, exceeded maximum size")
-    return int(found[1] + (digits or "0"))
+    return -int(number) if sign == "-" else int(number)
+
+
+def _without_leading_zeros(text: str) -> str:
+    """The number from its first digit that counts."""
+    if text[:1] != "0":
+        return text
+    # Underscores among the zeros are skipped, and a minus after them is taken for the number's sign.
+    rest = text.lstrip("0_")
+    if not rest:
+        return text[-1]
+    return text[len(text) - len(rest) - 1 :] if rest[0] == "." else rest
+
+
+def _without_decimals(text: str) -> str:
+    whole, _, decimals = text.partition(".")
+    return whole if decimals and not decimals.strip("0") else text
 
 
 def to_float(text: str) -> float:
