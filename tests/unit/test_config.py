@@ -42,6 +42,8 @@ def test_what_is_no_size(text: str) -> None:
         ("enable_jit", [1]),
         ("memory_pool_size", [0, "1KB", "x"]),
         ("connection_pool_size", [-1, 1.5]),
+        ("max_exchanges", [0, "1"]),
+        ("backpressure", [-1, None]),
         ("redirect_slashes", [None]),
     ],
 )
@@ -83,8 +85,6 @@ def test_what_the_engine_is_told() -> None:
         "max_body_bytes": 0,
         "memory_pool_bytes": 2 << 20,
         "connection_pool_size": 256,
-        "exchanges": 4096,
-        "backpressure": 1024,
         "workers": 1,
         "loops": 1,
         "enable_io_uring": False,
