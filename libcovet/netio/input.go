@@ -63,7 +63,9 @@ func (l *Loop) receive(c *Conn) {
 func (l *Loop) received(c *Conn, data []byte) {
 	switch c.state {
 	case stateOpen:
-	case stateFlushing, stateLingering:
+	case stateFlushing: // the last answer comes first, however much arrives before it is sent; flushLimit bounds this
+		return
+	case stateLingering:
 		if c.discarded += len(data); c.discarded > maxDiscarded {
 			c.die()
 		}
