@@ -159,6 +159,13 @@ def test_too_large_by_its_content_length(small: Server, name: str) -> None:
     assert fetch(small, f"/events/{name}") == []
 
 
+def test_the_refusal_reaches_a_client_that_goes_on_sending(small: Server, name: str) -> None:
+    data = head("POST", "/body/" + name, f"Content-Length: {4 * MEGABYTE}") + bytes(4 * MEGABYTE)
+    for _ in range(20):
+        with small.connect(LIMIT) as sock:
+            assert refused(sock, data).status == 413
+
+
 @pytest.mark.parametrize("excess", [1, 5 * MEGABYTE])
 def test_too_large_in_chunks(small: Server, name: str, excess: int) -> None:
     data = head("POST", "/body/" + name, "Transfer-Encoding: chunked") + b"".join(
