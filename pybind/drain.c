@@ -268,6 +268,13 @@ PyObject *runner_drain(PyObject *self, PyObject *unused) {
         covet_port_publish(&r->port);
         covet_port_again(&r->port);
     }
+    if (more >= 0 && r->fatal != NULL) {
+        PyObject *error = r->fatal;
+        r->fatal = NULL;
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+        Py_DECREF(error);
+        more = -1;
+    }
     if (more < 0) {
         return NULL;
     }

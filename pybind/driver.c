@@ -75,21 +75,17 @@ static PySendResult throw_into(Driver *d, PyObject *error, PyObject **result) {
     return go_on(d, out == NULL ? PYGEN_ERROR : PYGEN_RETURN, out, result);
 }
 
-/* Nobody else may step the coroutine whose first step is being driven. */
+/* Nobody else may step a coroutine that runs. */
 static int is_running(const Driver *d) {
-    if (d->stepping) {
+    int running = d->stepping || d->running;
+    if (running) {
         PyErr_SetString(PyExc_ValueError, "coroutine already executing");
     }
-    return d->stepping;
+    return running;
 }
 
-static PySendResult driver_am_send(PyObject *self, PyObject *arg, PyObject **result) {
-    Driver *d = (Driver *)self;
+static PySendResult step(Driver *d, PyObject *arg, PyObject **result) {
     PyObject *out = NULL;
-    *result = NULL;
-    if (is_running(d)) {
-        return PYGEN_ERROR;
-    }
     if (d->pending != NULL) {
         *result = d->pending;
         d->pending = NULL;
@@ -107,6 +103,18 @@ static PySendResult driver_am_send(PyObject *self, PyObject *arg, PyObject **res
     }
     PySendResult sent = PyIter_Send(d->coro, arg, &out);
     return go_on(d, sent, out, result);
+}
+
+static PySendResult driver_am_send(PyObject *self, PyObject *arg, PyObject **result) {
+    Driver *d = (Driver *)self;
+    *result = NULL;
+    if (is_running(d)) {
+        return PYGEN_ERROR;
+    }
+    d->running = 1;
+    PySendResult sent = step(d, arg, result);
+    d->running = 0;
+    return sent;
 }
 
 static PyObject *as_method(PySendResult sent, PyObject *result) {
@@ -199,9 +207,15 @@ static PyObject *throw_one(Driver *d, PyObject *error) {
 }
 
 static PyObject *driver_throw(PyObject *self, PyObject *args) {
-    PyObject *error = is_running((Driver *)self) ? NULL : thrown(args);
-    PyObject *result = error == NULL ? NULL : throw_one((Driver *)self, error);
-    Py_XDECREF(error);
+    Driver *d = (Driver *)self;
+    PyObject *error = is_running(d) ? NULL : thrown(args);
+    if (error == NULL) {
+        return NULL;
+    }
+    d->running = 1;
+    PyObject *result = throw_one(d, error);
+    d->running = 0;
+    Py_DECREF(error);
     return result;
 }
 
@@ -212,6 +226,7 @@ static PyObject *driver_close(PyObject *self, PyObject *unused) {
         return NULL;
     }
     PyObject *coro = d->coro, *result = NULL;
+    d->running = 1;
     d->coro = NULL;
     Py_CLEAR(d->pending);
     if (coro != NULL) {
@@ -220,6 +235,7 @@ static PyObject *driver_close(PyObject *self, PyObject *unused) {
         Py_DECREF(coro);
     }
     end(d, &result);
+    d->running = 0;
     return result;
 }
 

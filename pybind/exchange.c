@@ -57,14 +57,32 @@ void exchange_leave(Exchange *x, covet_slot *slot) {
     Py_DECREF((PyObject *)x);
 }
 
+/* Any exception is kept. */
+static void call_once(Runner *r, PyObject **callback) {
+    PyObject *call = *callback, *type, *value, *trace;
+    *callback = NULL;
+    if (call == NULL) {
+        return;
+    }
+    PyErr_Fetch(&type, &value, &trace);
+    PyObject *result = PyObject_CallObject(call, NULL);
+    if (result == NULL) {
+        runner_complain(r, call);
+    }
+    PyErr_Restore(type, value, trace);
+    Py_XDECREF(result);
+    Py_DECREF(call);
+}
+
 void exchange_settle(Exchange *x) {
     Runner *r = x->runner;
     covet_slot *slot = x->live;
     if (!x->concluded || !x->done || x->kept != NULL || slot == NULL) {
         return;
     }
+    PyObject *waiter = x->waiter;
+    x->waiter = NULL;
     x->live = NULL; /* first: clearing may run any code */
-    Py_CLEAR(x->waiter);
     Py_CLEAR(x->on_cancel);
     Py_CLEAR(x->state);
     /* The table's reference and the caller's are ours; any other may read on. */
@@ -77,48 +95,34 @@ void exchange_settle(Exchange *x) {
     if (r->attached && r->live[(uint32_t)x->id] == x) {
         exchange_leave(x, slot);
     }
-}
-
-static void call_once(PyObject **callback) {
-    PyObject *call = *callback;
-    *callback = NULL;
-    if (call == NULL) {
-        return;
-    }
-    PyObject *result = PyObject_CallObject(call, NULL);
-    if (result == NULL) {
-        PyErr_WriteUnraisable(call);
-    }
-    Py_XDECREF(result);
-    Py_DECREF(call);
+    call_once(r, &waiter); /* it would wait for ever */
 }
 
 int exchange_told_to_stop(const Exchange *x) {
-    uint32_t flags = __atomic_load_n(&x->slot->engine_flags, __ATOMIC_SEQ_CST);
-    return (flags & (COVET_E_CANCELLED | COVET_E_HALF_CLOSED)) != 0;
+    const covet_slot *s = x->slot;
+    return s == NULL ||
+           (__atomic_load_n(&s->engine_flags, __ATOMIC_SEQ_CST) & (COVET_E_CANCELLED | COVET_E_HALF_CLOSED)) != 0;
 }
 
 int exchange_lost(const Exchange *x) {
-    return (__atomic_load_n(&x->slot->engine_flags, __ATOMIC_SEQ_CST) & COVET_E_CANCELLED) != 0;
+    const covet_slot *s = x->slot;
+    return s == NULL || (__atomic_load_n(&s->engine_flags, __ATOMIC_SEQ_CST) & COVET_E_CANCELLED) != 0;
 }
 
 void exchange_news(Exchange *x) {
     if (x->live == NULL) {
         return;
     }
-    if (x->kept != NULL) {
-        if (exchange_push_kept(x)) {
-            exchange_settle(x);
-        }
-        return;
+    if (x->kept != NULL && exchange_push_kept(x)) {
+        exchange_settle(x);
     }
-    if (exchange_told_to_stop(x)) {
-        call_once(&x->on_cancel);
+    if (x->live != NULL && exchange_told_to_stop(x)) {
+        call_once(x->runner, &x->on_cancel);
     }
     if (x->waiter == NULL) {
         x->news = 1;
     }
-    call_once(&x->waiter);
+    call_once(x->runner, &x->waiter);
 }
 
 static void exchange_dealloc(PyObject *self) {
@@ -165,7 +169,7 @@ static PyObject *exchange_wait(PyObject *self, PyObject *callback) {
     }
     if (x->waiter != NULL && (x->news || exchange_lost(x))) {
         x->news = 0;
-        call_once(&x->waiter);
+        call_once(x->runner, &x->waiter);
     }
     Py_RETURN_NONE;
 }
@@ -179,7 +183,7 @@ static PyObject *exchange_on_cancel(PyObject *self, PyObject *callback) {
         return NULL;
     }
     if (exchange_told_to_stop(x)) {
-        call_once(&x->on_cancel);
+        call_once(x->runner, &x->on_cancel);
     }
     Py_RETURN_NONE;
 }

@@ -40,6 +40,21 @@ void driver_note(Driver *d) {
     d->weak_refs = d->weak_list == NULL ? NULL : *d->weak_list;
 }
 
+/* Whether each variable of `base` has the very object in `context` that it has there. -1: an exception is set. */
+static int same_objects(PyObject *context, PyObject *base) {
+    PyObject *variables = PyObject_GetIter(base), *variable;
+    int same = variables != NULL;
+    while (same && (variable = PyIter_Next(variables)) != NULL) {
+        PyObject *is = PyObject_GetItem(context, variable), *was = PyObject_GetItem(base, variable);
+        same = is == was;
+        Py_XDECREF(is);
+        Py_XDECREF(was);
+        Py_DECREF(variable);
+    }
+    Py_XDECREF(variables);
+    return PyErr_Occurred() ? -1 : same;
+}
+
 /* Whether nothing tells the lane from a fresh one: nobody kept its task or
  * context, not even weakly, changed the task or set a context variable. */
 int driver_is_new(Driver *d) {
@@ -48,6 +63,9 @@ int driver_is_new(Driver *d) {
         return 0;
     }
     int same = PyObject_RichCompareBool(d->context, d->runner->base_context, Py_EQ);
+    if (same == 1 && !d->runner->base_is_empty) {
+        same = same_objects(d->context, d->runner->base_context); /* equal ones may be a handler's own */
+    }
     if (same < 0) {
         PyErr_Clear();
     }

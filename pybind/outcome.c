@@ -7,8 +7,7 @@ int is_fatal(void) {
 
 int is_coroutine(const Runner *r, PyObject *object) { return (PyObject *)Py_TYPE(object) == r->coroutine_type; }
 
-/* The exception that is set, with its traceback, as an object of its own. */
-static PyObject *caught(void) {
+PyObject *caught(void) {
     PyObject *type, *value, *trace;
     PyErr_Fetch(&type, &value, &trace);
     PyErr_NormalizeException(&type, &value, &trace);

@@ -274,11 +274,12 @@ PyObject *exchange_query_items(PyObject *self, PyObject *unused) {
     if (!exchange_readable(x)) {
         return NULL;
     }
-    PyObject *list = PyList_New(0);
-    size_t end;
-    const uint8_t *text = query_of(x, &end);
+    size_t end, len;
     Pair pair;
-    while (list != NULL && previous_pair(text, &end, &pair)) {
+    query_of(x, &end);
+    PyObject *list = PyList_New(0);
+    /* A new list or tuple may start the garbage collector, and that may end the exchange. */
+    while (list != NULL && exchange_readable(x) && previous_pair(query_of(x, &len), &end, &pair)) {
         PyObject *name = decode_text(pair.name, pair.name_len, 1);
         PyObject *value = decode_text(pair.value, pair.value_len, 1);
         PyObject *item = name != NULL && value != NULL ? PyTuple_Pack(2, name, value) : NULL;
@@ -289,7 +290,7 @@ PyObject *exchange_query_items(PyObject *self, PyObject *unused) {
         Py_XDECREF(value);
         Py_XDECREF(item);
     }
-    if (list != NULL && PyList_Reverse(list) < 0) {
+    if (list != NULL && (PyErr_Occurred() || PyList_Reverse(list) < 0)) {
         Py_CLEAR(list);
     }
     return list;

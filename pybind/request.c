@@ -180,10 +180,16 @@ static PyObject *lower_name(const Exchange *x, covet_span span) {
 
 PyObject *exchange_headers(PyObject *self, PyObject *unused) {
     SELF
-    const covet_field *fields = (const covet_field *)(x->data + x->slot->fields_off);
-    PyObject *list = PyList_New(x->slot->num_fields);
-    for (int i = 0; list != NULL && i < x->slot->num_fields; i++) {
-        PyObject *name = lower_name(x, fields[i].name), *value = bytes_of(x, fields[i].value);
+    int count = x->slot->num_fields;
+    PyObject *list = PyList_New(count);
+    for (int i = 0; list != NULL && i < count; i++) {
+        /* A new list or tuple may start the garbage collector, and that may end the exchange. */
+        if (!exchange_readable(x)) {
+            Py_CLEAR(list);
+            break;
+        }
+        const covet_field *field = (const covet_field *)(x->data + x->slot->fields_off) + i;
+        PyObject *name = lower_name(x, field->name), *value = bytes_of(x, field->value);
         PyObject *pair = name != NULL && value != NULL ? PyTuple_Pack(2, name, value) : NULL;
         Py_XDECREF(name);
         Py_XDECREF(value);

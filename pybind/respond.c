@@ -146,7 +146,9 @@ static int write_whole(Exchange *x, int status, int media, const uint8_t *fields
     }
     write_head(x, status, media, flags, fields_len, body_len);
     memcpy(room, fields, fields_len);
-    memcpy(room + fields_len, body, carried);
+    if (carried > 0) {
+        memcpy(room + fields_len, body, carried);
+    }
     x->live->response_body = (uint32_t)carried;
     x->done = 1;
     if (x->runner->stepping == x) {
@@ -195,6 +197,11 @@ int exchange_write(Exchange *x, int status, int media, const uint8_t *fields, Py
         return -1;
     }
     if (PyObject_GetBuffer(body, &kept->view, PyBUF_SIMPLE) < 0) {
+        PyMem_Free(kept);
+        return -1;
+    }
+    if (!exact && !startable(x, status)) { /* asking for a buffer may run any code */
+        PyBuffer_Release(&kept->view);
         PyMem_Free(kept);
         return -1;
     }
@@ -263,6 +270,10 @@ PyObject *exchange_send(PyObject *self, PyObject *data) {
     Exchange *x = (Exchange *)self;
     Py_buffer view;
     if (!streaming(x) || PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0) {
+        return NULL;
+    }
+    if (!streaming(x)) { /* asking for a buffer may run any code */
+        PyBuffer_Release(&view);
         return NULL;
     }
     x->news = 0;

@@ -38,6 +38,15 @@ void runner_flush(Runner *r) {
     PyErr_Restore(type, value, trace);
 }
 
+void runner_complain(Runner *r, PyObject *about) {
+    if (!is_fatal() || !r->serving || r->fatal != NULL) {
+        PyErr_WriteUnraisable(about);
+        return;
+    }
+    r->fatal = caught();
+    covet_port_again(&r->port);
+}
+
 static PyObject *do_retry(PyObject *self, PyObject *unused) {
     Runner *r = (Runner *)self;
     (void)unused;
@@ -206,7 +215,9 @@ static int find_helpers(Runner *r) {
         r->base_context = PyObject_CallObject(copy, NULL);
         Py_DECREF(copy);
     }
-    return r->base_context != NULL && find_weak_offset(r) && import(&r->make_lane, "covet.lane", "make_lane") &&
+    Py_ssize_t variables = r->base_context == NULL ? -1 : PyObject_Size(r->base_context);
+    r->base_is_empty = variables == 0;
+    return variables >= 0 && find_weak_offset(r) && import(&r->make_lane, "covet.lane", "make_lane") &&
            import(&r->make_gate, "covet.lane", "Gate") && import(&r->enter_task, "asyncio.tasks", "_enter_task") &&
            import(&r->leave_task, "asyncio.tasks", "_leave_task") &&
            import(&r->coroutine_type, "types", "CoroutineType") &&
@@ -326,6 +337,7 @@ static PyObject *get_in_flight(PyObject *self, void *unused) {
     DO(r->flush_method);                                                                                             \
     DO(r->retry_method);                                                                                             \
     DO(r->drain_method);                                                                                             \
+    DO(r->fatal);                                                                                                    \
     DO(r->call_soon)
 
 static int runner_traverse(PyObject *self, visitproc visit, void *arg) {

@@ -77,6 +77,7 @@ typedef struct {
     char stage;
     char parked;
     char stepping; /* the lane's task is current */
+    char running;  /* the coroutine runs, driven by its task */
     char touched;
     char closing;
 } Driver;
@@ -104,6 +105,7 @@ struct Runner {
     char draining;  /* in drain: one publish for the batch */
     char flush_due; /* a publish is scheduled on the event loop */
     char retry_due;
+    char base_is_empty; /* no variable is set in base_context */
     char time_is_up; /* the event loop's other callbacks have waited long enough */
     int64_t turn_began, published_at; /* by the coarse clock */
     Exchange **live; /* by slot index; owned */
@@ -113,6 +115,7 @@ struct Runner {
     Py_ssize_t num_calls;
     PyObject *loop, *encode, *render, *fail;
     PyObject *make_lane, *make_gate, *enter_task, *leave_task, *base_context, *coroutine_type, *cancelled_error;
+    PyObject *fatal; /* an exception that the next turn raises */
     PyObject *step_method, *flush_method, *retry_method, *drain_method, *call_soon;
     Py_ssize_t weak_offset; /* of a task's list of weak references */
     Driver *lane;
@@ -170,6 +173,7 @@ PyObject *outcome(Runner *runner, Exchange *x, PyObject *result, char *stage);
 void conclude(Exchange *x);
 int is_coroutine(const Runner *runner, PyObject *object);
 int is_fatal(void); /* the current exception must end the event loop */
+PyObject *caught(void); /* the current exception, which is current no more */
 
 /* driver.c */
 extern PyType_Spec driver_spec;
@@ -191,6 +195,7 @@ void runner_drop_batch(Runner *runner);
 /* runner.c */
 extern PyType_Spec runner_spec;
 void runner_flush(Runner *runner); /* publishes soon */
+void runner_complain(Runner *runner, PyObject *about); /* of the current exception, which nobody takes */
 void runner_starve(Exchange *x);   /* news in a few milliseconds, for want of blocks */
 
 #endif
