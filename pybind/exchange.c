@@ -31,7 +31,7 @@ static size_t data_size(const covet_slot *s) {
 }
 
 /* Copies the request out of the channel, which the engine is about to reuse. */
-static void detach(Exchange *x) {
+void exchange_detach(Exchange *x) {
     size_t size = data_size(x->slot);
     uint8_t *copy = PyMem_Calloc(1, sizeof(covet_slot) + size);
     if (copy == NULL) {
@@ -87,8 +87,8 @@ void exchange_settle(Exchange *x) {
     Py_CLEAR(x->state);
     /* The table's reference and the caller's are ours; any other may read on. */
     if (r->attached && Py_REFCNT((PyObject *)x) > 2) {
-        detach(x);
-    } else {
+        exchange_detach(x);
+    } else if (x->copy == NULL) {
         x->slot = NULL;
         x->data = NULL;
     }

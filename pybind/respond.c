@@ -302,13 +302,13 @@ void exchange_cut(Exchange *x) {
     if (x->live == NULL || (x->done && x->kept == NULL)) {
         return;
     }
-    exchange_drop_kept(x);
     x->done = 1;
     if (x->concluded) {
         x->unsaid |= COVET_W_ABORT;
     } else {
         exchange_say(x, COVET_W_ABORT);
     }
+    exchange_drop_kept(x); /* giving a buffer back may run any code */
     exchange_settle(x);
 }
 

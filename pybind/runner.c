@@ -282,6 +282,7 @@ static void end_exchange(Runner *r, Exchange *x) {
     exchange_cut(x);
     exchange_settle(x);
     if (r->live[(uint32_t)x->id] == x) { /* it is being settled this very moment */
+        exchange_detach(x);
         exchange_leave(x, &r->port.all_slots[(uint32_t)x->id]);
     }
     Py_DECREF((PyObject *)x);

@@ -107,7 +107,7 @@ struct Runner {
     char retry_due;
     char base_is_empty; /* no variable is set in base_context */
     char time_is_up; /* the event loop's other callbacks have waited long enough */
-    int64_t turn_began; /* by the coarse clock */
+    int64_t turn_began, published_at; /* by the coarse clock */
     Exchange **live; /* by slot index; owned */
     Exchange *starved;
     uint64_t in_flight;
@@ -132,6 +132,7 @@ void exchange_news(Exchange *x);   /* acts on a notice; the caller holds a refer
 int exchange_readable(const Exchange *x); /* else an exception is set */
 int exchange_told_to_stop(const Exchange *x); /* the client has gone, or seems to have gone */
 int exchange_lost(const Exchange *x);     /* no answer is wanted any more */
+void exchange_detach(Exchange *x);
 void exchange_leave(Exchange *x, covet_slot *slot);
 
 /* request.c */

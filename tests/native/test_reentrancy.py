@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from covet.core import Exchange
+from covet.lane import make_lane
 from native import engine as e
 from native.service import Service, run
 from native.test_request import news_of
@@ -89,6 +90,38 @@ def test_a_body_that_ends_the_exchange(lib: ctypes.CDLL, how: str, act: str) -> 
 
     run(Service(lib, [handler]), main)
     assert len(errors) == 1
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="classes have __buffer__ since Python 3.12")
+@pytest.mark.parametrize("how", ["abort", "client goes", "close"])
+def test_a_body_that_closes_the_runner_when_it_is_given_back(lib: ctypes.CDLL, how: str) -> None:
+    services: list[Service] = []
+
+    class Large:
+        def __buffer__(self, flags: int) -> memoryview:
+            return memoryview(bytes(4 << 20))
+
+        def __release_buffer__(self, view: memoryview) -> None:
+            services[0].runner.close()
+
+    async def handler(x: Exchange) -> None:
+        assert x.respond(200, 4, b"", Large()) is False
+        if how == "abort":
+            x.abort()
+        elif how == "close":
+            services[0].runner.close()
+
+    async def main(service: Service) -> None:
+        services.append(service)
+        service.engine.taking = False
+        id_ = service.engine.post()
+        await service.engine.until(lambda: service.engine.answers[id_].head)
+        if how == "client goes":
+            service.engine.raise_flags(id_, e.CANCELLED)
+        await service.engine.until(lambda: service.engine.answers[id_].released)
+        assert service.engine.answers[id_].aborted is (how != "client goes")
+
+    run(Service(lib, [handler], blocks=(8, 8, 8, 4)), main)
 
 
 class Closing:
@@ -268,3 +301,55 @@ def test_a_signal_in_a_handler_that_computes(lib: ctypes.CDLL) -> None:
             run(Service(lib, [handler]), main)
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+def test_a_lane_that_cannot_be_made_is_made_later(lib: ctypes.CDLL, loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[bool] = []
+    reported: list[Any] = []
+
+    def failing(*arguments: Any) -> Any:
+        made.append(True)
+        if len(made) < 3:
+            raise MemoryError
+        return make_lane(*arguments)
+
+    async def handler(x: Exchange) -> str:
+        return "ok"
+
+    async def main(service: Service) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: reported.append(context["exception"]))
+        for id_ in [service.engine.post() for _ in range(3)]:
+            assert (await service.engine.answer(id_)).body == b"ok"
+
+    monkeypatch.setattr("covet.lane.make_lane", failing)
+    run(Service(lib, [handler]), main, loop)
+    assert [type(error) for error in reported] == [MemoryError] * 2
+
+
+def test_what_a_closing_runner_calls_may_not_break_it(lib: ctypes.CDLL, loop: str) -> None:
+    """Every exchange's state closes the runner again and looks at the others."""
+    exchanges: list[Exchange] = []
+    services: list[Service] = []
+
+    class State:
+        def __del__(self) -> None:
+            services[0].runner.close()
+            for x in exchanges:
+                x.abort()
+                assert x.path == "/"
+
+    async def handler(x: Exchange) -> None:
+        x.state = State()
+        exchanges.append(x)
+        x.wait(services[0].runner.close)
+        await asyncio.Event().wait()
+
+    async def main(service: Service) -> None:
+        services.append(service)
+        ids = [service.engine.post() for _ in range(5)]
+        await service.engine.until(lambda: len(exchanges) == 5)
+        service.runner.close()
+        await service.engine.until(lambda: all(service.engine.answers[id_].released for id_ in ids))
+        assert service.runner.in_flight == 0
+
+    run(Service(lib, [handler]), main, loop)
