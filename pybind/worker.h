@@ -107,7 +107,7 @@ struct Runner {
     char retry_due;
     char base_is_empty; /* no variable is set in base_context */
     char time_is_up; /* the event loop's other callbacks have waited long enough */
-    int64_t turn_began, published_at; /* by the coarse clock */
+    int64_t turn_began; /* by the coarse clock */
     Exchange **live; /* by slot index; owned */
     Exchange *starved;
     uint64_t in_flight;
