@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from http import cookies as http_cookies
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -234,5 +233,11 @@ def parse_cookies(line: str) -> dict[str, str]:
             key, value = "", chunk
         key, value = key.strip(), value.strip()
         if key or value:
-            cookies[key] = http_cookies._unquote(value)
+            cookies[key] = _unquoted(value) if value.startswith('"') else value
     return cookies
+
+
+def _unquoted(value: str) -> str:
+    from http import cookies as http_cookies  # few clients quote: the module's memory is not spent before one does
+
+    return http_cookies._unquote(value)
