@@ -113,6 +113,12 @@ def pack_fields(fields: Sequence[tuple[bytes, bytes]], /) -> bytes:
     Raises ValueError if a name is no token or a value has CR, LF or NUL.
     """
 
+def die_with_parent() -> None:
+    """Has the system kill this process as soon as the thread that started it ends: PR_SET_PDEATHSIG.
+
+    Raises OSError.
+    """
+
 Call = Callable[[Exchange], Coroutine[Any, Any, Any] | Any]
 
 class Runner:

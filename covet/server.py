@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from covet import log
 from covet.config import SETTING_NAMES, ConfigError, ServeOptions, Settings
 from covet.engine import Engine, EngineError
+from covet.eventloop import CANCEL_SECONDS, cancel_all, exit_now, loop_factory
 from covet.importer import ImportFailed, import_app
 from covet.lifespan import Lifespan
 from covet.worker import Worker
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("covet.error")
 
 START_FAILED = 3
-CANCEL_SECONDS = 1.0
 STOP_SECONDS = 5.0
 POLL_SECONDS = 0.02
 EXIT_SECONDS = 5.0
@@ -290,7 +290,7 @@ def run(
     if timeout_keep_alive is not None:
         settings["keepalive_timeout"] = timeout_keep_alive
     options = ServeOptions(host, port, backlog, log_level, access_log, loop, timeout_graceful_shutdown)
-    new_loop = _loop_factory(loop)
+    new_loop = loop_factory(loop)
     log.configure(log_level)
     application = _imported(app, app_dir) if isinstance(app, str) else app
     server = Server(application, options, application.with_settings(settings))
@@ -314,18 +314,6 @@ def _imported(name: str, app_dir: str | None) -> "CovetPy":
     sys.exit(START_FAILED)
 
 
-def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
-    if name != "asyncio":
-        try:
-            import uvloop
-        except ImportError:
-            if name == "uvloop":
-                raise ConfigError("loop is uvloop, which is not installed") from None
-        else:
-            return uvloop.new_event_loop
-    return asyncio.new_event_loop
-
-
 def _run(server: Server, new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
     """Serves on a loop of its own, and sees to it that the process ends when it was told to."""
     loop = new_loop()
@@ -342,22 +330,13 @@ def _run(server: Server, new_loop: Callable[[], asyncio.AbstractEventLoop]) -> N
         loop.run_until_complete(server.serve())
     finally:
         try:
-            _cancel_all(loop)
+            cancel_all(loop)
             loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
             finished.set()
             asyncio.set_event_loop(None)
             loop.close()
             _limit_exit()
-
-
-def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
-    """Cancels what the application left running, but does not wait for ever."""
-    tasks = asyncio.all_tasks(loop)
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        loop.run_until_complete(asyncio.wait(tasks, timeout=CANCEL_SECONDS))
 
 
 def _guard(server: Server, loop: asyncio.AbstractEventLoop, finished: threading.Event) -> None:
@@ -373,7 +352,7 @@ def _guard(server: Server, loop: asyncio.AbstractEventLoop, finished: threading.
             waited += 0.25
             if waited >= (1.0 if server.force_exit else server.options.timeout_graceful_shutdown):
                 logger.critical("A handler blocks the event loop; ending the process")
-                _exit_now(0)
+                exit_now(0)
 
 
 @cache
@@ -384,17 +363,10 @@ def _limit_exit() -> None:
     def end() -> None:
         ending.wait()
         threading.Event().wait(EXIT_SECONDS)
-        _exit_now(0)
+        exit_now(0)
 
     # It is called before executors wait for their threads; atexit comes too late.
     register: Callable[[Callable[[], None]], None] | None = getattr(threading, "_register_atexit", None)
     if register is not None:
         threading.Thread(target=end, name="covet-exit", daemon=True).start()
         register(ending.set)
-
-
-def _exit_now(code: int) -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):
-            stream.flush()
-    os._exit(code)

@@ -28,16 +28,19 @@ class Worker:
         settings: the settings it is served with.
         state: what its lifespan yielded.
         channel: the channel's descriptors: memory, this worker's doorbell, the loops' doorbells.
+        place: this worker's place on the channel.
     """
 
-    def __init__(self, app: "CovetPy", settings: Settings, state: Mapping[str, Any], channel: Sequence[int]) -> None:
+    def __init__(
+        self, app: "CovetPy", settings: Settings, state: Mapping[str, Any], channel: Sequence[int], place: int = 0
+    ) -> None:
         routes = tuple(app.routes)
         context = Context(app, {n: route.param_names for n, route in enumerate(routes, 1)}, state)
         statuses = {n: route.status_code for n, route in enumerate(routes, 1)}
         self._calls = entries(routes, context, generate=settings.enable_jit)
         self._dispatcher = Dispatcher(context, dict(app.exception_handlers), statuses, debug=settings.debug)
         memory, doorbell, *loops = channel
-        self._runner = Runner(memory, 0, doorbell, loops)
+        self._runner = Runner(memory, place, doorbell, loops)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begins to take requests on a loop."""

@@ -1,6 +1,9 @@
 /* Binds the native types into a Python namespace. */
 #include "worker.h"
 
+#include <signal.h>
+#include <sys/prctl.h>
+
 #include "binding.h"
 
 static const char *const methods[NUM_METHODS] = {"",      "GET",    "HEAD",    "POST",  "PUT",
@@ -50,18 +53,30 @@ static PyObject *make_types(void) {
     return capsule;
 }
 
+static PyObject *die_with_parent(PyObject *self, PyObject *args) {
+    (void)self;
+    (void)args;
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0) {
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef pack_method = {"pack_fields", pack_fields, METH_O, NULL};
+static PyMethodDef die_method = {"die_with_parent", die_with_parent, METH_NOARGS, NULL};
 
 static int bind_names(PyObject *space) {
     PyObject *capsule = make_types();
     PyObject *runner = capsule == NULL ? NULL : PyType_FromSpec(&runner_spec);
-    PyObject *pack = runner == NULL ? NULL : PyCFunction_NewEx(&pack_method, NULL, NULL);
+    PyObject *die = runner == NULL ? NULL : PyCFunction_NewEx(&die_method, NULL, NULL);
+    PyObject *pack = die == NULL ? NULL : PyCFunction_NewEx(&pack_method, NULL, NULL);
     int status = -1;
     /* Runners find the other types through their own. */
     if (pack != NULL && PyObject_SetAttrString(runner, "_types", capsule) == 0) {
         const Types *t = PyCapsule_GetPointer(capsule, "covet.types");
         status = PyDict_SetItemString(space, "Runner", runner) < 0 ||
                          PyDict_SetItemString(space, "pack_fields", pack) < 0 ||
+                         PyDict_SetItemString(space, "die_with_parent", die) < 0 ||
                          PyDict_SetItemString(space, "Exchange", (PyObject *)t->exchange) < 0 ||
                          PyDict_SetItemString(space, "BAD", t->bad) < 0 ||
                          PyDict_SetItemString(space, "BodyBroken", t->broken) < 0 ||
@@ -70,6 +85,7 @@ static int bind_names(PyObject *space) {
                      : 0;
     }
     Py_XDECREF(pack);
+    Py_XDECREF(die);
     Py_XDECREF(runner);
     Py_XDECREF(capsule);
     return status;
