@@ -15,7 +15,7 @@ T = TypeVar("T")
 MAX_THREADS = 40
 IDLE_SECONDS = 30.0
 
-_Job = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", Context, Callable[[], Any]]
+_Job = Callable[[], None]
 
 
 class ThreadPool:
@@ -40,9 +40,13 @@ class ThreadPool:
         """Calls `function` in a thread, with a copy of the caller's context variables."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._jobs.put((loop, future, copy_context(), function))
-        self._grow()
+        self.start(partial(_call, loop, future, copy_context(), function))
         return await future
+
+    def start(self, job: _Job) -> None:
+        """Has a thread call `job`, which must not raise, and does not wait for it."""
+        self._jobs.put(job)
+        self._grow()
 
     def _grow(self) -> None:
         with self._lock:
@@ -68,7 +72,7 @@ class ThreadPool:
                 continue
             with self._lock:
                 self._free -= 1
-            _call(*job)
+            job()
             del job
             with self._lock:
                 self._free += 1

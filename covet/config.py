@@ -9,6 +9,8 @@ SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 LOG_LEVELS = ("critical", "error", "warning", "info", "debug", "trace")
 LOOPS = ("auto", "uvloop", "asyncio")
+INTERFACES = ("auto", "covet", "asgi", "wsgi")
+LIFESPANS = ("auto", "on", "off")
 
 
 class ConfigError(ValueError):
@@ -92,6 +94,10 @@ class ServeOptions:
         access_log: one line for each request, on standard output.
         loop: the event loop; "auto" is uvloop where it is installed.
         timeout_graceful_shutdown: seconds that requests may take to finish when the server stops.
+        interface: what the application speaks; "auto" finds out.
+        lifespan: whether an ASGI application's lifespan is run; with "auto" it may have none.
+        root_path: the path that ASGI and WSGI applications are mounted at.
+        threads: how many requests of a WSGI application run at a time, in each worker.
     """
 
     host: str = "127.0.0.1"
@@ -101,6 +107,10 @@ class ServeOptions:
     access_log: bool = True
     loop: str = "auto"
     timeout_graceful_shutdown: float = 10.0
+    interface: str = "auto"
+    lifespan: str = "auto"
+    root_path: str = ""
+    threads: int = 40
 
     def __post_init__(self) -> None:
         _whole("port", self.port, 0, 65535)
@@ -110,6 +120,11 @@ class ServeOptions:
             raise ConfigError("host must not be empty")
         _choice("log_level", self.log_level, LOG_LEVELS)
         _choice("loop", self.loop, LOOPS)
+        _choice("interface", self.interface, INTERFACES)
+        _choice("lifespan", self.lifespan, LIFESPANS)
+        _whole("threads", self.threads, 1, 4096)
+        if self.root_path and (not self.root_path.startswith("/") or self.root_path.endswith("/")):
+            raise ConfigError(f'root_path must be such as "/api", not {self.root_path!r}')
 
     @property
     def address(self) -> str:

@@ -3,7 +3,7 @@
 `core.py` binds the C types of `covet._worker`; this stub is their contract.
 """
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from types import CoroutineType
 from typing import Any, Final
 
@@ -49,6 +49,8 @@ class Exchange:
     num_params: int
     cancelled: bool
     """The client has gone, or the request's time is over."""
+    lost: bool
+    """The connection is gone for good: nothing that is sent arrives."""
     started: bool
     """A response head has been written."""
     done: bool
@@ -71,6 +73,12 @@ class Exchange:
         """The first value of the field `name` (lower-case), or None."""
     def headers(self) -> list[tuple[bytes, bytes]]:
         """All field lines in order, names in lower case."""
+
+    def scope(self, template: dict[str, Any], /) -> dict[str, Any]:
+        """A copy of `template` with the members of an ASGI scope that the request decides:
+
+        method, scheme, http_version, path, raw_path, query_string, client, server and headers.
+        """
 
     # Request body.
     def body_whole(self) -> bytes | None:
@@ -117,6 +125,16 @@ def die_with_parent() -> None:
     """Has the system kill this process as soon as the thread that started it ends: PR_SET_PDEATHSIG.
 
     Raises OSError.
+    """
+
+def pack_head(fields: Iterable[Iterable[bytes]], /) -> tuple[bytes, int]:
+    """Packs the header fields of an application's response, as `pack_fields` does.
+
+    Content-Length is left out and returned as a number, -1 if there is none.
+    Transfer-Encoding, Keep-Alive and any Connection but "close" are left out,
+    as the connection is the engine's.
+
+    Raises ValueError, and TypeError for what is no pair of bytes objects.
     """
 
 Call = Callable[[Exchange], Coroutine[Any, Any, Any] | Any]

@@ -1,25 +1,19 @@
 """Finds an application by the name of its module and attribute."""
 
 import importlib
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from covet.app import CovetPy
 
 
 class ImportFailed(Exception):
     """There is no such application; the text says why."""
 
 
-def import_app(name: str) -> "CovetPy":
-    """The application of a name such as "main:app" or "package.module:object.app".
+def import_app(name: str) -> object:
+    """What has a name such as "main:app" or "package.module:object.app".
 
     Raises:
         ImportFailed: the name, the module or the attribute is wrong. Errors of
             the module itself are raised as they are.
     """
-    from covet.app import CovetPy
-
     module_name, _, attributes = name.partition(":")
     if not module_name or not attributes:
         raise ImportFailed(f'Import string "{name}" must be in format "<module>:<attribute>".')
@@ -34,6 +28,4 @@ def import_app(name: str) -> "CovetPy":
             found = getattr(found, attribute)
         except AttributeError:
             raise ImportFailed(f'Attribute "{attributes}" not found in module "{module_name}".') from None
-    if not isinstance(found, CovetPy):
-        raise ImportFailed(f'"{name}" is a {type(found).__name__}, not a CovetPy application.')
     return found

@@ -10,6 +10,10 @@ Hook = Callable[[], Any]
 LifespanOf = Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any] | None]]
 
 
+class LifespanFailed(Exception):
+    """The application itself says that its start-up or shutdown failed; the text is what it says."""
+
+
 class Lifespan:
     """Runs an application's lifespan in one task, as cancel scopes inside it require.
 

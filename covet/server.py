@@ -9,20 +9,19 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import cache
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from covet import log
 from covet.config import SETTING_NAMES, ConfigError, ServeOptions, Settings
 from covet.engine import Engine, EngineError
 from covet.eventloop import CANCEL_SECONDS, cancel_all, exit_now, loop_factory
 from covet.importer import ImportFailed, import_app
-from covet.lifespan import Lifespan
+from covet.interfaces import Lifespan, NotAnApplication, adapt
+from covet.lifespan import LifespanFailed
 from covet.worker import Worker
-
-if TYPE_CHECKING:
-    from covet.app import CovetPy
 
 logger = logging.getLogger("covet.error")
 
@@ -41,19 +40,22 @@ class Server:
     """Serves an application in this process.
 
     Args:
-        app: the application.
+        app: the application: CovetPy, ASGI 3 or WSGI.
         options: where and how to serve.
         settings: the application's settings, if others than its own are wanted.
+
+    Raises:
+        NotAnApplication: `app` is none of them, or not what the options name.
 
     Attributes:
         started: requests are being served.
         address: where the server is bound, as host:port; None before it is.
     """
 
-    def __init__(self, app: "CovetPy", options: ServeOptions | None = None, settings: Settings | None = None) -> None:
-        self.app = app
+    def __init__(self, app: object, options: ServeOptions | None = None, settings: Settings | None = None) -> None:
         self.options = options or ServeOptions()
-        self.settings = settings or app.settings
+        self.app = adapt(app, self.options)
+        self.settings = settings or self.app.settings
         self.started = False
         self.address: str | None = None
         self.on_signal: Callable[[], None] | None = None
@@ -101,7 +103,7 @@ class Server:
     async def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         process = os.getpid()
         logger.info("Started server process [%d]", process)
-        lifespan = Lifespan(self.app, self.app.lifespan, self.app.startup_hooks, self.app.shutdown_hooks)
+        lifespan = self.app.lifespan()
         state = await self._start_up(lifespan)
         try:
             engine, worker = self._open(loop, state)
@@ -132,7 +134,7 @@ class Server:
         try:
             state = await lifespan.start()
         except Exception as error:
-            logger.error("Exception in the application's start-up", exc_info=error)
+            _log_lifespan("start-up", error)
             logger.error("Application startup failed. Exiting.")
             raise StartFailed("the application's start-up failed") from error
         logger.info("Application startup complete.")
@@ -158,8 +160,7 @@ class Server:
         return {
             **self.settings.engine(),
             **self.options.engine(),
-            "forward_unmatched": self.app.answers_unmatched,
-            "routes": [route.engine(number) for number, route in enumerate(self.app.routes, 1)],
+            **self.app.engine(),
         }
 
     def _bind_error(self, text: str) -> str:
@@ -214,7 +215,7 @@ class Server:
             return
         error = stopping.exception()
         if error is not None:
-            logger.error("Exception in the application's shutdown", exc_info=error)
+            _log_lifespan("shutdown", error)
             logger.error("Application shutdown failed. Exiting.")
         else:
             logger.info("Application shutdown complete.")
@@ -251,8 +252,15 @@ def _nothing() -> None:
     pass
 
 
+def _log_lifespan(phase: str, error: BaseException) -> None:
+    if isinstance(error, LifespanFailed):
+        logger.error(str(error), exc_info=error.__cause__)
+    else:
+        logger.error("Exception in the application's %s", phase, exc_info=error)
+
+
 def run(
-    app: "CovetPy | str",
+    app: Any,
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
@@ -263,12 +271,16 @@ def run(
     timeout_keep_alive: float | None = None,
     timeout_graceful_shutdown: float = 10.0,
     app_dir: str | None = None,
+    interface: str = "auto",
+    lifespan: str = "auto",
+    root_path: str = "",
+    threads: int = 40,
     **settings: Any,
 ) -> None:
     """Serves an application until SIGINT or SIGTERM.
 
     Args:
-        app: the application, or its name such as "main:app".
+        app: the application (CovetPy, ASGI 3 or WSGI), or its name such as "main:app".
         host: an address or name to listen on.
         port: a TCP port; 0 takes a free one, and the log names it.
         backlog: connections that may wait to be accepted.
@@ -278,6 +290,10 @@ def run(
         timeout_keep_alive: seconds; instead of the application's keepalive_timeout.
         timeout_graceful_shutdown: seconds that requests may take to finish when the server stops.
         app_dir: a folder to put at the front of the import path.
+        interface: auto, covet, asgi or wsgi: what the application speaks.
+        lifespan: auto, on or off: whether an ASGI application's lifespan is run; with auto it may have none.
+        root_path: the path that ASGI and WSGI applications are mounted at, such as "/api".
+        threads: how many requests of a WSGI application run at a time.
         settings: settings of `CovetPy(...)`, instead of the application's own.
 
     Raises:
@@ -289,18 +305,35 @@ def run(
         raise TypeError(f"run() got an unexpected keyword argument {sorted(unknown)[0]!r}")
     if timeout_keep_alive is not None:
         settings["keepalive_timeout"] = timeout_keep_alive
-    options = ServeOptions(host, port, backlog, log_level, access_log, loop, timeout_graceful_shutdown)
+    options = ServeOptions(
+        host,
+        port,
+        backlog,
+        log_level,
+        access_log,
+        loop,
+        timeout_graceful_shutdown,
+        interface=interface,
+        lifespan=lifespan,
+        root_path=root_path,
+        threads=threads,
+    )
     new_loop = loop_factory(loop)
     log.configure(log_level)
     application = _imported(app, app_dir) if isinstance(app, str) else app
-    server = Server(application, options, application.with_settings(settings))
+    try:
+        server = Server(application, options)
+    except NotAnApplication as error:
+        logger.error("Error loading the application. %s", error)
+        sys.exit(START_FAILED)
+    server.settings = replace(server.settings, **settings)
     try:
         _run(server, new_loop)
     except StartFailed:
         sys.exit(START_FAILED)
 
 
-def _imported(name: str, app_dir: str | None) -> "CovetPy":
+def _imported(name: str, app_dir: str | None) -> object:
     if app_dir is not None:
         sys.path.insert(0, app_dir)
     try:

@@ -201,6 +201,7 @@ static PyMethodDef exchange_methods[] = {
     {"query_items", exchange_query_items, METH_NOARGS, NULL},
     {"header", exchange_header, METH_O, NULL},
     {"headers", exchange_headers, METH_NOARGS, NULL},
+    {"scope", exchange_scope, METH_O, NULL},
     {"body_whole", exchange_body_whole, METH_NOARGS, NULL},
     {"read", exchange_read, METH_NOARGS, NULL},
     {"wait", exchange_wait, METH_O, NULL},

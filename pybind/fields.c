@@ -49,16 +49,11 @@ int fields_flags(const uint8_t *packed, size_t len, uint8_t *flags) {
     return 0;
 }
 
-static int append_field(PyObject *pair, uint8_t *to, size_t *at) {
-    PyObject *name, *value;
+/* Whether a field can be sent: 0, or -1 with an exception. */
+int field_check(PyObject *name, PyObject *value) {
     char *n, *v;
     Py_ssize_t nlen, vlen;
-    if (!PyTuple_Check(pair)) {
-        PyErr_SetString(PyExc_TypeError, "a header field must be a tuple of two bytes objects");
-        return -1;
-    }
-    if (!PyArg_ParseTuple(pair, "SS", &name, &value) || PyBytes_AsStringAndSize(name, &n, &nlen) < 0 ||
-        PyBytes_AsStringAndSize(value, &v, &vlen) < 0) {
+    if (PyBytes_AsStringAndSize(name, &n, &nlen) < 0 || PyBytes_AsStringAndSize(value, &v, &vlen) < 0) {
         return -1;
     }
     int good = nlen > 0 && nlen < 65536 && vlen < 65536;
@@ -70,6 +65,21 @@ static int append_field(PyObject *pair, uint8_t *to, size_t *at) {
     }
     if (!good) {
         PyErr_Format(PyExc_ValueError, "the header field %R: %R cannot be sent", name, value);
+        return -1;
+    }
+    return 0;
+}
+
+static int append_field(PyObject *pair, uint8_t *to, size_t *at) {
+    PyObject *name, *value;
+    char *n, *v;
+    Py_ssize_t nlen, vlen;
+    if (!PyTuple_Check(pair)) {
+        PyErr_SetString(PyExc_TypeError, "a header field must be a tuple of two bytes objects");
+        return -1;
+    }
+    if (!PyArg_ParseTuple(pair, "SS", &name, &value) || field_check(name, value) < 0 ||
+        PyBytes_AsStringAndSize(name, &n, &nlen) < 0 || PyBytes_AsStringAndSize(value, &v, &vlen) < 0) {
         return -1;
     }
     if (to != NULL) {

@@ -22,6 +22,7 @@ static void types_free(PyObject *capsule) {
     for (int i = 0; i < NUM_METHODS; i++) {
         Py_CLEAR(t->methods[i]);
     }
+    scope_fields_clear(t);
     PyMem_Free(t);
 }
 
@@ -37,7 +38,7 @@ static int fill_types(Types *t) {
     t->bad = PyObject_CallNoArgs((PyObject *)&PyBaseObject_Type);
     t->broken = PyErr_NewException("covet.core.BodyBroken", NULL, NULL);
     t->too_large = PyErr_NewException("covet.core.BodyTooLarge", NULL, NULL);
-    return t->exchange && t->driver && t->bad && t->broken && t->too_large;
+    return t->exchange && t->driver && t->bad && t->broken && t->too_large && scope_fields_init(t);
 }
 
 static PyObject *make_types(void) {
@@ -62,30 +63,40 @@ static PyObject *die_with_parent(PyObject *self, PyObject *args) {
     Py_RETURN_NONE;
 }
 
-static PyMethodDef pack_method = {"pack_fields", pack_fields, METH_O, NULL};
-static PyMethodDef die_method = {"die_with_parent", die_with_parent, METH_NOARGS, NULL};
+static PyMethodDef functions[] = {
+    {"pack_fields", pack_fields, METH_O, NULL},
+    {"pack_head", pack_head, METH_O, NULL},
+    {"die_with_parent", die_with_parent, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static int bind_functions(PyObject *space) {
+    for (PyMethodDef *function = functions; function->ml_name != NULL; function++) {
+        PyObject *object = PyCFunction_NewEx(function, NULL, NULL);
+        int status = object == NULL ? -1 : PyDict_SetItemString(space, function->ml_name, object);
+        Py_XDECREF(object);
+        if (status < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
 
 static int bind_names(PyObject *space) {
     PyObject *capsule = make_types();
     PyObject *runner = capsule == NULL ? NULL : PyType_FromSpec(&runner_spec);
-    PyObject *die = runner == NULL ? NULL : PyCFunction_NewEx(&die_method, NULL, NULL);
-    PyObject *pack = die == NULL ? NULL : PyCFunction_NewEx(&pack_method, NULL, NULL);
     int status = -1;
     /* Runners find the other types through their own. */
-    if (pack != NULL && PyObject_SetAttrString(runner, "_types", capsule) == 0) {
+    if (runner != NULL && PyObject_SetAttrString(runner, "_types", capsule) == 0) {
         const Types *t = PyCapsule_GetPointer(capsule, "covet.types");
         status = PyDict_SetItemString(space, "Runner", runner) < 0 ||
-                         PyDict_SetItemString(space, "pack_fields", pack) < 0 ||
-                         PyDict_SetItemString(space, "die_with_parent", die) < 0 ||
                          PyDict_SetItemString(space, "Exchange", (PyObject *)t->exchange) < 0 ||
                          PyDict_SetItemString(space, "BAD", t->bad) < 0 ||
                          PyDict_SetItemString(space, "BodyBroken", t->broken) < 0 ||
                          PyDict_SetItemString(space, "BodyTooLarge", t->too_large) < 0
                      ? -1
-                     : 0;
+                     : bind_functions(space);
     }
-    Py_XDECREF(pack);
-    Py_XDECREF(die);
     Py_XDECREF(runner);
     Py_XDECREF(capsule);
     return status;

@@ -66,7 +66,7 @@ static PyObject *failed(Runner *r, Exchange *x, char *stage) {
 
 /* Answers with a handler's result. */
 static PyObject *answer(Runner *r, Exchange *x, PyObject *result, char *stage) {
-    if (x->plain && (PyDict_CheckExact(result) || PyList_CheckExact(result))) {
+    if (x->plain && !x->started && (PyDict_CheckExact(result) || PyList_CheckExact(result))) {
         PyObject *body = PyObject_CallFunctionObjArgs(r->encode, result, NULL);
         int written = body == NULL ? -1 : exchange_write(x, x->status, MEDIA_JSON, (const uint8_t *)"", 0, body);
         Py_XDECREF(body);
@@ -88,7 +88,7 @@ PyObject *outcome(Runner *r, Exchange *x, PyObject *result, char *stage) {
     if (result == NULL) {
         return failed(r, x, stage);
     }
-    return *stage != STAGE_HANDLER || x->done || x->started ? NULL : answer(r, x, result, stage);
+    return *stage != STAGE_HANDLER || x->done ? NULL : answer(r, x, result, stage);
 }
 
 /* Ends an exchange after its chain of coroutines; any exception is kept. */

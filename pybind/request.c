@@ -95,6 +95,7 @@ GETTER(server) {
 GETTER(content_length) { SELF return PyLong_FromLongLong(x->slot->content_length); }
 GETTER(num_params) { SELF return PyLong_FromLong(x->slot->num_params); }
 GETTER(cancelled) { SELF return PyBool_FromLong(exchange_told_to_stop(x)); }
+GETTER(lost) { SELF return PyBool_FromLong(exchange_lost(x)); }
 GETTER(started) {
     (void)unused;
     return PyBool_FromLong(((Exchange *)self)->started);
@@ -128,7 +129,7 @@ PyGetSetDef exchange_getset[] = {
     FIELD(route),        FIELD(verdict), FIELD(method),         FIELD(scheme),     FIELD(http_version),
     FIELD(target),       FIELD(path),    FIELD(raw_path),       FIELD(host),       FIELD(query_string),
     FIELD(client),       FIELD(server),  FIELD(content_length), FIELD(num_params), FIELD(cancelled),
-    FIELD(started),      FIELD(done),    {"state", get_state, set_state, NULL, NULL},
+    FIELD(lost),         FIELD(started), FIELD(done),           {"state", get_state, set_state, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -161,7 +162,7 @@ PyObject *exchange_header(PyObject *self, PyObject *name) {
 }
 
 static PyObject *lower_name(const Exchange *x, covet_span span) {
-    char room[64]; /* bytes objects of one byte are shared: they must not be written to */
+    char room[64]; /* known_name wants the name as a whole */
     Py_ssize_t len;
     const char *text = text_at(x, span, &len);
     char *copy = len <= (Py_ssize_t)sizeof room ? room : PyMem_Malloc((size_t)len);
@@ -171,7 +172,7 @@ static PyObject *lower_name(const Exchange *x, covet_span span) {
     for (Py_ssize_t i = 0; i < len; i++) {
         copy[i] = (char)lower((uint8_t)text[i]);
     }
-    PyObject *name = PyBytes_FromStringAndSize(copy, len);
+    PyObject *name = known_name(x->runner->types, copy, (size_t)len);
     if (copy != room) {
         PyMem_Free(copy);
     }

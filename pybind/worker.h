@@ -18,6 +18,8 @@
 
 /* Numbers of exchange.MediaType and exchange.Method. */
 enum { MEDIA_NONE = 0, MEDIA_JSON = 1, MEDIA_TEXT = 2 };
+/* Members of an ASGI scope that are getters of an exchange; field names that are kept, and how long they may be. */
+enum { SCOPE_FIELDS = 8, KNOWN_NAMES = 256, KNOWN_BYTES = 32 };
 enum { METHOD_OTHER = 0, METHOD_HEAD = 2, NUM_METHODS = 10 };
 
 /* Whose coroutine is driven for an exchange. */
@@ -93,6 +95,12 @@ typedef struct {
     PyTypeObject *exchange, *driver;
     PyObject *bad, *broken, *too_large;
     PyObject *methods[NUM_METHODS];
+    struct {
+        PyObject *key;
+        getter get;
+    } scope[SCOPE_FIELDS];
+    PyObject *headers_key;
+    PyObject *names[KNOWN_NAMES];
 } Types;
 
 struct Runner {
@@ -155,7 +163,15 @@ PyObject *decode_text(const uint8_t *text, size_t len, int plus);
 
 /* fields.c */
 PyObject *pack_fields(PyObject *module, PyObject *fields);
+int field_check(PyObject *name, PyObject *value);
 int fields_flags(const uint8_t *packed, size_t len, uint8_t *flags); /* 0, or -1 if they are malformed */
+
+/* asgi.c */
+int scope_fields_init(Types *t); /* 1, or 0 with an exception */
+void scope_fields_clear(Types *t);
+PyObject *exchange_scope(PyObject *self, PyObject *template);
+PyObject *known_name(Types *t, const char *name, size_t len);
+PyObject *pack_head(PyObject *module, PyObject *fields);
 
 /* respond.c */
 PyObject *exchange_respond(PyObject *self, PyObject *args);

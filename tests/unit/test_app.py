@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from covet import CovetPy, HTTPException, JSONResponse, PlainTextResponse, StreamingResponse
+from covet.interfaces.native import entries
 from covet.lifespan import Lifespan
 from covet.requests import Context
 from covet.routing import allowed_methods
-from covet.worker import entries
 
 from .fakes import FakeExchange
 

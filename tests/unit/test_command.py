@@ -133,7 +133,11 @@ def test_log_level(folder: Path) -> None:
         ("main", 'Import string "main" must be in format "<module>:<attribute>".'),
         ("missing:app", 'Could not import module "missing".'),
         ("main:missing", 'Attribute "missing" not found in module "main".'),
-        ("main:box", '"main:box" is a type, not a CovetPy application.'),
+        (
+            "main:box",
+            "'Box' takes neither (scope, receive, send) nor (environ, start_response): "
+            "covet serves CovetPy, ASGI 3 and WSGI applications.",
+        ),
     ],
 )
 def test_applications_that_are_not_there(folder: Path, name: str, message: str) -> None:

@@ -1,0 +1,79 @@
+"""Answers that an application did not give."""
+
+import logging
+from typing import Any
+
+from covet.core import Exchange
+
+logger = logging.getLogger("covet.error")
+
+PLAIN_TEXT = 2  # exchange.MediaType
+TEXTS = {413: b"Request Entity Too Large", 500: b"Internal Server Error", 503: b"Service Unavailable"}
+
+
+class ClientDisconnected(OSError):
+    """The client has gone: nothing can be sent to it, and no more of its request will come."""
+
+
+class BodyOverLimit(OSError):
+    """The request's body is over `max_body_size`."""
+
+
+def plain_answer(x: Exchange, status: int) -> None:
+    """Answers with a status, one of `TEXTS`, and its name."""
+    x.respond(status, PLAIN_TEXT, b"", TEXTS[status])
+
+
+def respond(x: Exchange, status: int, fields: bytes, length: int, body: Any) -> None:
+    """Sends a whole response.
+
+    Args:
+        x: the exchange.
+        status: from 200 to 999.
+        fields: the header fields, packed.
+        length: what the application says that the body's length is, -1 if nothing; it may be another one
+            than the body's if none is sent.
+        body: a bytes-like object.
+    """
+    if length == len(body) or (length < 0 and (body or x.method != "HEAD")):
+        x.respond(status, 0, fields, body)
+    else:
+        # The length that an answer to GET would have, or none if that is not known.
+        x.start(status, 0, fields, length)
+        x.finish()
+
+
+def answer_error(x: Exchange, error: BaseException, interface: str) -> None:
+    """Answers an exception with 500, or closes the connection if the response has begun; tells the log.
+
+    Args:
+        x: the exchange.
+        error: what the application raised.
+        interface: what the log calls the application.
+    """
+    expected = x.cancelled and _came_from(error, ClientDisconnected)
+    too_large = isinstance(error, BodyOverLimit)
+    if not expected and not too_large:
+        logger.error("Exception in %s application, answering %s %s", interface, x.method, x.path, exc_info=error)
+    if x.done:
+        return
+    if x.started or expected:
+        x.abort()
+    else:
+        plain_answer(x, 413 if too_large else 500)
+
+
+def answer_cancellation(x: Exchange) -> None:
+    """Answers when the application's task was cancelled: the server stops, or the application did it itself."""
+    if x.done:
+        return
+    if x.started or x.cancelled:
+        x.abort()
+    else:
+        plain_answer(x, 503)
+
+
+def _came_from(error: BaseException | None, kind: type[BaseException]) -> bool:
+    while error is not None and not isinstance(error, kind):
+        error = error.__cause__ or error.__context__
+    return error is not None

@@ -1,0 +1,76 @@
+"""CovetPy applications, as the server sees them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from covet.callgen import make_call
+from covet.config import Settings
+from covet.core import Exchange
+from covet.dispatch import NO_BODY, Dispatcher
+from covet.encoders import encode
+from covet.exceptions import HTTPException
+from covet.interfaces import CallEntry, Calls
+from covet.lifespan import Lifespan
+from covet.requests import Context
+from covet.routing import Route, allowed_methods
+
+if TYPE_CHECKING:
+    from covet.app import CovetPy
+
+
+class CovetApplication:
+    """A CovetPy application: the engine matches its routes."""
+
+    interface = "covet"
+
+    def __init__(self, app: "CovetPy") -> None:
+        self.app = app
+
+    @property
+    def settings(self) -> Settings:
+        return self.app.settings
+
+    def engine(self) -> dict[str, Any]:
+        return {
+            "forward_unmatched": self.app.answers_unmatched,
+            "routes": [route.engine(number) for number, route in enumerate(self.app.routes, 1)],
+        }
+
+    def lifespan(self) -> Lifespan:
+        return Lifespan(self.app, self.app.lifespan, self.app.startup_hooks, self.app.shutdown_hooks)
+
+    def calls(self, settings: Settings, state: Mapping[str, Any]) -> Calls:
+        routes = tuple(self.app.routes)
+        context = Context(self.app, {n: route.param_names for n, route in enumerate(routes, 1)}, state)
+        statuses = {n: route.status_code for n, route in enumerate(routes, 1)}
+        dispatcher = Dispatcher(context, dict(self.app.exception_handlers), statuses, debug=settings.debug)
+        calls = entries(routes, context, generate=settings.enable_jit)
+        return Calls(calls, encode, dispatcher.render, dispatcher.fail)
+
+
+def entries(routes: Sequence[Route], context: Context, *, generate: bool) -> list[CallEntry]:
+    """What the native runner calls, by route number; number 0 is what no route matched."""
+    calls: list[CallEntry] = [(_unmatched(routes), 404, False)]
+    for route in routes:
+        if route.handler is None:
+            calls.append(None)
+            continue
+        call = make_call(
+            route.handler,
+            route.parameters,
+            context.request_of,
+            blocking=route.blocking,
+            cancel=route.cancel_on_disconnect,
+            generate=generate,
+        )
+        calls.append((call, route.status_code, route.status_code not in NO_BODY))
+    return calls
+
+
+def _unmatched(routes: Sequence[Route]) -> Callable[[Exchange], Any]:
+    def call(x: Exchange) -> Any:
+        status = x.verdict or 404
+        headers = {"allow": ", ".join(allowed_methods(routes, x.path))} if status == 405 else None
+        raise HTTPException(status, headers=headers)
+
+    return call
