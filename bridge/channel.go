@@ -67,6 +67,7 @@ type Channel struct {
 	loops   []int
 	ports   []*Port
 	surplus [C.COVET_CLASSES]surplus
+	open    []bool // places whose queues are numbered
 }
 
 // Create makes the shared memory and the doorbells.
@@ -117,6 +118,7 @@ func (c *Channel) adopt(memory []byte) {
 	c.memory, c.layout = memory, plan(c.config)
 	c.header = (*C.covet_header)(unsafe.Pointer(unsafe.SliceData(memory)))
 	c.layout.write(c)
+	c.open = make([]bool, c.config.Workers)
 	for i := range c.config.Loops {
 		c.ports = append(c.ports, newPort(c, i))
 	}
@@ -129,6 +131,26 @@ func (c *Channel) addDoorbell(to *[]int) error {
 	}
 	*to = append(*to, fd)
 	return nil
+}
+
+// Open makes a worker's place ready to be taken; only the first call for each
+// place does something. One goroutine at a time may call it.
+func (c *Channel) Open(worker int) {
+	if c.header == nil || c.open[worker] {
+		return
+	}
+	c.open[worker] = true
+	for _, q := range []queue{c.inboxOf(worker), c.noticesOf(worker)} {
+		q.reset()
+	}
+}
+
+// SetTable says which routes a worker has: it takes requests that wait for
+// others with the same. 0 is none.
+func (c *Channel) SetTable(worker int, table uint32) {
+	if c.header != nil {
+		atomic.StoreUint32(half(&c.worker(worker).table), table)
+	}
 }
 
 // FD is the descriptor of the shared memory.

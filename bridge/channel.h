@@ -11,7 +11,8 @@
  * Life of an exchange
  *   1. The loop takes a free slot, fills the request part, pushes its id to
  *      an inbox and rings the worker's doorbell if the worker sleeps.
- *   2. A worker pops the id, writes `worker` and owns the response part.
+ *   2. A worker pops the id, claims the exchange and owns the response part.
+ *      An id may be in two inboxes after a death: only one claim succeeds.
  *   3. Request body: the loop appends blocks to `in`; the worker takes and
  *      frees them. A full ring is the flow control: the loop stops reading.
  *   4. Response: either whole (COVET_W_HEAD|COVET_W_END|COVET_W_DONE, once) or
@@ -26,18 +27,21 @@
 #include <stdint.h>
 
 #define COVET_MAGIC 0x31544556304f4331ull
-#define COVET_VERSION 1u
+#define COVET_VERSION 2u
 #define COVET_LINE 64
 #define COVET_MAX_WORKERS 64
 #define COVET_MAX_LOOPS 32
 #define COVET_CLASSES 4
 #define COVET_NO_WORKER 0xffffffffu
+#define COVET_THE_ENGINE 0xfffffffeu /* holds the claim of an exchange while it looks for another worker */
 
 #define COVET_SLOT_BYTES 4096
 #define COVET_REQUEST_ROOM 1536  /* bytes of request data inside a slot */
 #define COVET_RESPONSE_ROOM 2048 /* bytes of response data inside a slot */
 #define COVET_RING 8             /* blocks on their way in each direction of one exchange */
 #define COVET_MAX_PARAMS 16
+
+#define COVET_CLAIM(generation, worker) ((uint64_t)(generation) << 32 | (uint32_t)(worker))
 
 /* generation << 32 | index of the slot */
 typedef uint64_t covet_id;
@@ -133,7 +137,7 @@ typedef struct {
     uint32_t sleeping; /* A  1 = ring the doorbell after a push */
     uint32_t state;    /* A  covet_worker_state */
     uint32_t pid;      /* W */
-    uint32_t reserved;
+    uint32_t table;    /* E  the routes that the worker has; it takes requests of others with the same. 0: of none */
     uint64_t begun;    /* W  requests taken since attach */
     uint64_t finished; /* W  exchanges done since attach */
     uint64_t beat;     /* W  nanoseconds of CLOCK_MONOTONIC when the event loop last drained */
@@ -255,9 +259,8 @@ typedef struct {
     uint8_t pad1[128 - 80];
 
     /* line(s) that the worker writes */
-    uint32_t worker;       /* W  who has begun it; COVET_NO_WORKER before */
+    uint64_t claim;        /* A  generation << 32 | the worker that has begun it; COVET_NO_WORKER before */
     uint32_t worker_flags; /* A  COVET_W_*, atomic or and and */
-    uint32_t reserved1;
     uint16_t status;
     uint8_t media_type; /* exchange.MediaType */
     uint8_t response_flags;
@@ -287,7 +290,8 @@ COVET_ASSERT(sizeof(covet_loop) == 2 * COVET_LINE, loop_bytes);
 COVET_ASSERT(offsetof(covet_header, classes) % COVET_LINE == 0, classes_line);
 COVET_ASSERT(sizeof(covet_slot) == COVET_SLOT_BYTES, slot_bytes);
 COVET_ASSERT(offsetof(covet_slot, engine_flags) == 128, engine_line);
-COVET_ASSERT(offsetof(covet_slot, worker) == 256, worker_line);
+COVET_ASSERT(offsetof(covet_slot, claim) == 256, worker_line);
+COVET_ASSERT(offsetof(covet_slot, status) == 268, status);
 COVET_ASSERT(offsetof(covet_slot, request_room) == 384, request_room);
 COVET_ASSERT(offsetof(covet_slot, response_room) == 384 + COVET_REQUEST_ROOM, response_room);
 

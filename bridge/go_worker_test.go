@@ -26,11 +26,12 @@ func (w *goWorker) slot(id ID) *Slot {
 }
 
 func (w *goWorker) take() (ID, bool) {
-	id, ok := w.inbox.pop()
-	if ok {
-		atomic.StoreUint32(half(&w.slot(id).worker), uint32(w.number))
+	for {
+		id, ok := w.inbox.pop()
+		if !ok || w.slot(id).pass(id.Generation(), noWorker, uint32(w.number)) {
+			return id, ok
+		}
 	}
-	return id, ok
 }
 
 func (w *goWorker) notice() (ID, bool) {

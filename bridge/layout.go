@@ -72,8 +72,8 @@ func power(n uint64) uint32 {
 	return p
 }
 
-// write fills the header and numbers the queue cells. Pages that need only
-// zeros are left untouched, so a large pool costs nothing until it is used.
+// write fills the header. Pages that need only zeros are left untouched, so a
+// large pool or a place that nobody takes costs nothing.
 func (l *layout) write(c *Channel) {
 	h := c.header
 	h.version = C.COVET_VERSION
@@ -94,11 +94,6 @@ func (l *layout) write(c *Channel) {
 		k, from := &h.classes[i], l.classes[i]
 		k.block_bytes, k.count = C.uint32_t(from.bytes), C.uint32_t(from.count)
 		k.blocks, k.links = C.uint64_t(from.blocks), C.uint64_t(from.links)
-	}
-	for w := range c.config.Workers {
-		for _, q := range []queue{c.inboxOf(w), c.noticesOf(w)} {
-			q.reset()
-		}
 	}
 	h.magic = C.COVET_MAGIC
 }

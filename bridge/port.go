@@ -99,7 +99,8 @@ func (p *Port) Begin() (ID, *Slot, bool) {
 	p.used.Store(p.used.Load() + 1)
 	s := &p.slots[index]
 	s.loop = C.uint32_t(p.loop)
-	s.worker, s.inbox = C.COVET_NO_WORKER, C.COVET_NO_WORKER
+	s.setClaim(at.generation, C.COVET_NO_WORKER)
+	s.inbox = C.COVET_NO_WORKER
 	s.engine_flags, s.worker_flags, s.worker_noticed = 0, 0, 0
 	s.in.head, s.in.tail, s.out.head, s.out.tail = 0, 0, 0, 0
 	s.request_block, s.response_block = 0, 0
@@ -160,7 +161,10 @@ func (p *Port) Post(worker int, id ID) bool {
 		return false
 	}
 	s.inbox = C.uint32_t(worker)
+	// One that Reclaim has found is free to be begun from here on.
+	s.pass(id.Generation(), C.COVET_THE_ENGINE, C.COVET_NO_WORKER)
 	if !p.inbox[worker].push(id) {
+		s.pass(id.Generation(), C.COVET_NO_WORKER, C.COVET_THE_ENGINE)
 		s.inbox = C.COVET_NO_WORKER
 		return false
 	}
@@ -171,7 +175,7 @@ func (p *Port) Post(worker int, id ID) bool {
 // Notify tells the worker that has begun the exchange that there is news of
 // it. One that has not been begun is looked at when it is.
 func (p *Port) Notify(id ID, s *Slot) {
-	worker := atomic.LoadUint32(half(&s.worker))
+	worker := s.begunBy()
 	if worker >= uint32(len(p.notice)) {
 		return
 	}

@@ -12,7 +12,7 @@ func TestWorkerLooksAgain(t *testing.T) {
 	notify := func(p *Port, n int) {
 		for range n {
 			id, s := begin(t, p)
-			s.worker = 0
+			s.setClaim(id.Generation(), 0)
 			p.Notify(id, s)
 		}
 	}

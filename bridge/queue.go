@@ -4,7 +4,9 @@ package bridge
 import "C"
 
 import (
+	"slices"
 	"sync/atomic"
+	"time"
 	"unsafe"
 )
 
@@ -44,6 +46,43 @@ func (q *queue) reset() {
 	}
 	atomic.StoreUint64(q.tail, 0)
 	atomic.StoreUint64(q.head, 0)
+}
+
+// torn finds the cells that a killed consumer has taken and not given back,
+// each of which would stop the queue at its next lap.
+func (q *queue) torn(found []uint64) []uint64 {
+	head, cells := atomic.LoadUint64(q.head), q.mask+1
+	for at := head - min(head, cells); at < head; at++ {
+		if int64(atomic.LoadUint64(word(&q.cells[at&q.mask].sequence))-(at+cells)) < 0 {
+			found = append(found, at)
+		}
+	}
+	return found
+}
+
+// mend gives torn cells back. One that is found torn twice has nobody left who
+// would: a consumer that lives needs a few instructions for it.
+func (q *queue) mend(pause time.Duration) {
+	first := q.torn(nil)
+	if len(first) == 0 {
+		return
+	}
+	time.Sleep(pause)
+	for _, at := range q.torn(nil) {
+		if slices.Contains(first, at) {
+			atomic.StoreUint64(word(&q.cells[at&q.mask].sequence), at+q.mask+1)
+		}
+	}
+}
+
+// holds reports whether an id waits in the queue.
+func (q *queue) holds(id ID) bool {
+	for at, tail := atomic.LoadUint64(q.head), atomic.LoadUint64(q.tail); at < tail; at++ {
+		if ID(q.cells[at&q.mask].id) == id {
+			return true
+		}
+	}
+	return false
 }
 
 // push reports false when the queue is full.

@@ -11,7 +11,14 @@ import (
 func heapChannel(config Config) *Channel {
 	c := &Channel{config: config, fd: -1}
 	c.adopt(make([]byte, plan(config).total))
+	openAll(c)
 	return c
+}
+
+func openAll(c *Channel) {
+	for w := range c.config.Workers {
+		c.Open(w)
+	}
 }
 
 func TestQueueIsBoundedAndInOrder(t *testing.T) {

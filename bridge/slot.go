@@ -114,10 +114,7 @@ func span(s exchange.Span) C.covet_span {
 
 // RequestLine is the method, target and HTTP/1 minor version of the request.
 func (p *Port) RequestLine(s *Slot) (verb, target []byte, minor uint8) {
-	head := unsafe.Slice((*byte)(unsafe.Pointer(&s.request_room)), C.COVET_REQUEST_ROOM)
-	if s.request_block != 0 {
-		head = p.Bytes(Block(s.request_block))
-	}
+	head := p.requestRoom(s)
 	at := func(v C.covet_span) []byte {
 		if from, to := int(v.off), int(v.off)+int(v.len); to <= len(head) {
 			return head[from:to]
@@ -125,6 +122,14 @@ func (p *Port) RequestLine(s *Slot) (verb, target []byte, minor uint8) {
 		return nil // overwritten
 	}
 	return at(s.verb), at(s.target), uint8(s.minor)
+}
+
+// requestRoom is where the request's data is.
+func (p *Port) requestRoom(s *Slot) []byte {
+	if s.request_block != 0 {
+		return p.Bytes(Block(s.request_block))
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(&s.request_room)), C.COVET_REQUEST_ROOM)
 }
 
 // RaiseEngine sets engine flags.

@@ -120,6 +120,7 @@ func newChannel(t testing.TB, config Config) *Channel {
 			t.Error(err)
 		}
 	})
+	openAll(c)
 	return c
 }
 

@@ -111,8 +111,30 @@ static int begin(Runner *r, Driver *lane, covet_id id) {
 /* When handlers are slow the turn ends early, so that answers go out. */
 static void mind_the_time(Runner *r) { r->time_is_up = coarse_clock() - r->turn_began > TURN_NANOSECONDS; }
 
-/* Runs inside the lane's context: begins requests of the batch as long as the
- * lane is as new. */
+/* One by one, so that what a handler keeps waiting can go to another worker. */
+static int take_request(Runner *r) {
+    if (r->next != 0) {
+        return 1;
+    }
+    if (!r->serving || r->time_is_up || r->begun >= BUDGET ||
+        (!covet_port_take(&r->port, &r->next, 1) && !covet_port_steal(&r->port, &r->next))) {
+        return 0;
+    }
+    r->begun++;
+    return 1;
+}
+
+/* Aborts the request that was claimed and not begun. */
+void runner_drop_next(Runner *r) {
+    covet_slot *slot = r->next == 0 ? NULL : covet_port_slot(&r->port, r->next);
+    if (slot != NULL) {
+        covet_port_tell(&r->port, slot, r->next, COVET_W_ABORT | COVET_W_DONE);
+    }
+    r->next = 0;
+}
+
+/* Runs inside the lane's context: begins requests as long as there are some
+ * and the lane is as new. */
 PyObject *runner_step(PyObject *self, PyObject *unused) {
     Runner *r = (Runner *)self;
     Driver *lane = r->lane;
@@ -122,8 +144,10 @@ PyObject *runner_step(PyObject *self, PyObject *unused) {
         return NULL;
     }
     driver_note(lane);
-    while (r->batch_at < r->batch_len && !r->time_is_up) {
-        if (begin(r, lane, r->batch[r->batch_at++]) < 0) {
+    while (take_request(r)) {
+        covet_id id = r->next;
+        r->next = 0;
+        if (begin(r, lane, id) < 0) {
             return NULL;
         }
         mind_the_time(r);
@@ -196,37 +220,15 @@ static void take_notices(Runner *r) {
     } while (n == COVET_BATCH && r->attached);
 }
 
-/* Fills the batch; how many requests are to be begun. */
-static uint32_t take_requests(Runner *r) {
-    if (r->batch_at == r->batch_len) {
-        r->batch_at = 0;
-        r->batch_len = covet_port_take(&r->port, r->batch, COVET_BATCH);
-    }
-    return r->batch_len - r->batch_at;
-}
-
-/* Aborts the requests that were taken and not begun. */
-void runner_drop_batch(Runner *r) {
-    while (r->batch_at < r->batch_len) {
-        covet_id id = r->batch[r->batch_at++];
-        covet_slot *slot = covet_port_slot(&r->port, id);
-        if (slot != NULL) {
-            covet_port_tell(&r->port, slot, id, COVET_W_ABORT | COVET_W_DONE);
-        }
-    }
-}
-
 /* 0: all is done, 1: there is more to do, -1: an exception is set. */
 static int drain(Runner *r) {
-    uint32_t begun = 0;
+    r->begun = 0;
     for (;;) {
         take_notices(r);
         if (!r->serving) {
             return 0;
         }
-        uint32_t count = take_requests(r);
-        begun += count;
-        while (r->batch_at < r->batch_len && !r->time_is_up) {
+        while (take_request(r)) {
             if (run_in_lane(r) < 0) {
                 return -1;
             }
@@ -235,10 +237,10 @@ static int drain(Runner *r) {
             return 0;
         }
         covet_port_publish(&r->port);
-        if (begun >= BUDGET || r->time_is_up) {
+        if (r->begun >= BUDGET || r->time_is_up) {
             return 1;
         }
-        if (count == 0 && covet_port_sleep(&r->port)) {
+        if (covet_port_sleep(&r->port)) {
             return 0;
         }
     }

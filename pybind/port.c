@@ -65,15 +65,20 @@ static int adopt_classes(covet_port *port, const covet_header *h) {
     return 1;
 }
 
-static void adopt_queues(covet_port *port, const covet_header *h) {
-    covet_cell *inboxes = (covet_cell *)(port->base + h->inboxes);
-    covet_cell *notices = (covet_cell *)(port->base + h->notices);
-    port->inbox = (covet_port_queue){
-        .cells = inboxes + (uint64_t)port->worker * h->inbox_cells,
-        .mask = h->inbox_cells - 1u,
-        .head = &port->self->inbox_head,
-        .tail = &port->self->inbox_tail,
+static covet_port_queue inbox_of(const covet_port *port, uint32_t worker) {
+    return (covet_port_queue){
+        .cells = port->inboxes + (uint64_t)worker * port->inbox_cells,
+        .mask = port->inbox_cells - 1u,
+        .head = &port->records[worker].inbox_head,
+        .tail = &port->records[worker].inbox_tail,
     };
+}
+
+static void adopt_queues(covet_port *port, const covet_header *h) {
+    port->inboxes = (covet_cell *)(port->base + h->inboxes);
+    port->inbox_cells = h->inbox_cells;
+    covet_cell *notices = (covet_cell *)(port->base + h->notices);
+    port->inbox = inbox_of(port, port->worker);
     port->notices = (covet_port_queue){
         .cells = notices + (uint64_t)port->worker * h->notice_cells,
         .mask = h->notice_cells - 1u,
@@ -106,7 +111,9 @@ static int adopt(covet_port *port, uint32_t worker, uint32_t loops) {
     port->loops = loops;
     port->slots = h.slots;
     port->all_slots = (covet_slot *)(port->base + h.slot_base);
-    port->self = (covet_worker *)(port->base + h.worker_records) + worker;
+    port->workers = h.workers;
+    port->records = (covet_worker *)(port->base + h.worker_records);
+    port->self = port->records + worker;
     adopt_queues(port, &h);
     adopt_loops(port, &h);
     return 0;
@@ -224,6 +231,13 @@ static int may_begin(const covet_port *port) {
     return LOAD_RELAXED(q->tail) - LOAD_RELAXED(q->head) <= q->mask + 1 - port->slots;
 }
 
+/* Whether the exchange is this worker's now. It comes before the first look at the flags and pieces: the engine
+ * writes those, then looks at the claim. */
+static uint32_t claim(const covet_port *port, covet_slot *slot, covet_id id) {
+    uint64_t nobody = COVET_CLAIM(id >> 32, COVET_NO_WORKER);
+    return CAS(&slot->claim, &nobody, COVET_CLAIM(id >> 32, port->worker)) ? 1 : 0;
+}
+
 uint32_t covet_port_take(covet_port *port, covet_id *ids, uint32_t max) {
     uint32_t n = 0;
     if (!may_begin(port)) {
@@ -232,15 +246,43 @@ uint32_t covet_port_take(covet_port *port, covet_id *ids, uint32_t max) {
     while (n < max && pop(&port->inbox, &ids[n])) {
         covet_slot *slot = slot_of(port, ids[n]);
         if (slot != NULL) {
-            /* Before the first look at the flags and pieces: the engine writes those, then looks here. */
-            STORE_ORDERED(&slot->worker, port->worker);
-            n++;
+            n += claim(port, slot, ids[n]);
         }
     }
     if (n > 0) {
         STORE(&port->self->begun, port->self->begun + n);
     }
     return n;
+}
+
+/* Pops from the inbox of an awake worker that has the same routes. */
+static int pop_from_others(const covet_port *port, covet_id *id) {
+    for (uint32_t i = 1; i < port->workers; i++) {
+        uint32_t number = (port->worker + i) % port->workers;
+        covet_worker *other = &port->records[number];
+        if (LOAD(&other->table) != LOAD(&port->self->table) || LOAD(&other->sleeping) != 0) {
+            continue;
+        }
+        covet_port_queue q = inbox_of(port, number);
+        if (pop(&q, id)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+uint32_t covet_port_steal(covet_port *port, covet_id *id) {
+    if (LOAD(&port->self->table) == 0 || !may_begin(port)) {
+        return 0;
+    }
+    while (pop_from_others(port, id)) {
+        covet_slot *slot = slot_of(port, *id);
+        if (slot != NULL && claim(port, slot, *id)) {
+            STORE(&port->self->begun, port->self->begun + 1);
+            return 1;
+        }
+    }
+    return 0;
 }
 
 uint32_t covet_port_notices(covet_port *port, covet_id *ids, uint32_t max) {
@@ -285,7 +327,7 @@ void covet_port_again(covet_port *port) { ring(port->doorbell); }
 
 covet_slot *covet_port_slot(const covet_port *port, covet_id id) {
     covet_slot *slot = slot_of(port, id);
-    return slot != NULL && LOAD(&slot->worker) == port->worker ? slot : NULL;
+    return slot != NULL && LOAD(&slot->claim) == COVET_CLAIM(id >> 32, port->worker) ? slot : NULL;
 }
 
 /* ---- blocks --------------------------------------------------------------- */

@@ -38,10 +38,14 @@ typedef struct {
     uint8_t *base; /* where this process mapped the channel */
     uint64_t total_bytes;
     covet_header *header;
+    covet_worker *records; /* of all workers */
     covet_worker *self;
+    covet_cell *inboxes; /* of all workers */
     covet_slot *all_slots;
     uint32_t slots;
     uint32_t worker;
+    uint32_t workers;
+    uint32_t inbox_cells;
     uint32_t loops;
     int doorbell; /* eventfd that wakes this worker: the port's own descriptor, to be watched */
     uint64_t outbox_mask;
@@ -60,10 +64,13 @@ int covet_port_attach(covet_port *port, int memfd, uint32_t worker, int doorbell
 /* Gives the place, the mapping and the descriptors back. Harmless twice. */
 void covet_port_detach(covet_port *port);
 
-/* Pops up to `max` ids of requests not yet begun and begins them (writes
- * slot->worker). Returns how many: none while so many notices wait that the
+/* Pops up to `max` ids of requests not yet begun and begins them (claims the
+ * slot). Returns how many: none while so many notices wait that the
  * next might find no place, so take those first. */
 uint32_t covet_port_take(covet_port *port, covet_id *ids, uint32_t max);
+/* The same for one request that waits in the inbox of another worker, which
+ * has the same routes and is busy. Returns how many: 0 or 1. */
+uint32_t covet_port_steal(covet_port *port, covet_id *id);
 /* Pops up to `max` ids of exchanges with news; clears worker_noticed first. */
 uint32_t covet_port_notices(covet_port *port, covet_id *ids, uint32_t max);
 /* Announces sleep and looks again: 1 = may sleep (the doorbell will ring),

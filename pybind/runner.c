@@ -291,7 +291,7 @@ static void end_exchange(Runner *r, Exchange *x) {
 static void close_runner(Runner *r) {
     stop_serving(r);
     if (r->attached && r->live != NULL) {
-        runner_drop_batch(r);
+        runner_drop_next(r);
         for (uint32_t i = 0; i < r->port.slots; i++) {
             if (r->live[i] != NULL) {
                 end_exchange(r, r->live[i]);

@@ -128,8 +128,8 @@ struct Runner {
     Py_ssize_t weak_offset; /* of a task's list of weak references */
     Driver *lane;
     Exchange *stepping; /* whose first step runs */
-    covet_id batch[COVET_BATCH];
-    uint32_t batch_at, batch_len;
+    covet_id next;  /* a request that is claimed and not yet begun; 0 is none */
+    uint32_t begun; /* requests of this turn of the event loop */
 };
 
 /* exchange.c */
@@ -206,8 +206,8 @@ void driver_forget_lane(Driver *lane);
 /* drain.c */
 PyObject *runner_drain(PyObject *self, PyObject *unused);
 PyObject *runner_step(PyObject *self, PyObject *unused);
+void runner_drop_next(Runner *r);
 void runner_drop_lane(Runner *runner);
-void runner_drop_batch(Runner *runner);
 
 /* runner.c */
 extern PyType_Spec runner_spec;

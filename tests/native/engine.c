@@ -205,7 +205,7 @@ covet_id engine_post(engine *e, const request *r) {
     memset(s, 0, offsetof(covet_slot, request_room));
     s->generation = generation;
     covet_id id = (covet_id)generation << 32 | i;
-    s->worker = COVET_NO_WORKER;
+    s->claim = COVET_CLAIM(generation, COVET_NO_WORKER);
     s->route = r->route, s->verdict = r->verdict, s->method = r->method, s->minor = r->minor, s->proto = r->proto;
     s->request_flags = r->flags, s->num_fields = r->num_fields, s->num_params = r->num_params;
     s->content_length = r->content_length, s->peer_port = r->peer_port, s->local_port = r->local_port;
@@ -290,7 +290,7 @@ void engine_raise(engine *e, covet_id id, uint32_t flags) {
 void engine_notify(engine *e, covet_id id) {
     covet_slot *s = slot_of(e, id);
     uint32_t generation = (uint32_t)(id >> 32);
-    if (__atomic_load_n(&s->worker, __ATOMIC_SEQ_CST) != COVET_NO_WORKER &&
+    if ((uint32_t)__atomic_load_n(&s->claim, __ATOMIC_SEQ_CST) != COVET_NO_WORKER &&
         __atomic_exchange_n(&s->worker_noticed, generation, __ATOMIC_SEQ_CST) != generation) {
         push(e->notices, &e->worker->notice_tail, e->h->notice_cells, id);
     }
