@@ -37,7 +37,7 @@ func (p *Port) Reclaim(worker int, visit func(id ID, s *Slot, begun bool)) {
 			p.vacate(i)
 		case at.use != useLive:
 		case s.begunBy() == uint32(worker):
-			p.conclude(s)
+			p.Conclude(s)
 			visit(id, s, true)
 		case p.isLost(id, s, worker) && s.pass(at.generation, C.COVET_NO_WORKER, C.COVET_THE_ENGINE):
 			s.inbox = C.COVET_NO_WORKER
@@ -57,8 +57,8 @@ func (p *Port) isLost(id ID, s *Slot, dead int) bool {
 	return inbox == dead || !p.inbox[inbox].holds(id)
 }
 
-// conclude makes an exchange look as if its worker had ended it.
-func (p *Port) conclude(s *Slot) {
+// Conclude makes an exchange look as if its worker had ended it.
+func (p *Port) Conclude(s *Slot) {
 	flags := half(&s.worker_flags)
 	atomic.AndUint32(flags, ^uint32(workerNoticed))
 	if atomic.LoadUint32(flags)&C.COVET_W_DONE == 0 {

@@ -70,7 +70,6 @@ class Settings:
         """The part of the engine's configuration that the settings decide."""
         return {
             **self._engine_limits(),
-            "workers": self.workers,
             "loops": 1,
             "enable_io_uring": self.enable_io_uring,
             "enable_simd": self.enable_simd,

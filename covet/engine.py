@@ -14,6 +14,8 @@ from typing import Any
 from covet._engine_abi import ffi
 
 TEXT_BYTES = 4096
+STATUS_BYTES = 32768
+EVENT_BYTES = 32768
 MAX_DESCRIPTORS = 64
 
 
@@ -59,13 +61,73 @@ class Engine:
         if self._handle < 0:
             raise EngineError(_text(message))
 
-    def channel(self) -> list[int]:
-        """The descriptors of the channel: memory, the worker's doorbell, the loops' doorbells."""
+    def channel(self, place: int = 0) -> list[int]:
+        """The descriptors that a worker attaches to a place with: memory, its doorbell, the loops' doorbells."""
         descriptors = ffi.new("int[]", MAX_DESCRIPTORS)
-        count = self._lib.covet_engine_channel(self._handle, descriptors, MAX_DESCRIPTORS)
+        count = self._lib.covet_engine_channel(self._handle, place, descriptors, MAX_DESCRIPTORS)
         if count < 3:
-            raise EngineError("the engine has no channel")
+            raise EngineError(f"the engine has no place {place}")
         return [descriptors[i] for i in range(count)]
+
+    def install(self, config: Mapping[str, Any]) -> int:
+        """Takes the routes of workers to come, which have another version of the application.
+
+        Args:
+            config: that application's configuration; only what concerns routes is read.
+
+        Returns:
+            The number of the route table, for `admit`. That of the engine's own configuration is 1.
+
+        Raises:
+            EngineError: the routes cannot be used.
+        """
+        message = ffi.new("char[]", TEXT_BYTES)
+        table = self._lib.covet_engine_install(self._handle, json.dumps(config).encode(), message, TEXT_BYTES)
+        return self._checked(table, message)
+
+    def admit(self, place: int, table: int = 1) -> None:
+        """Lets requests go to the worker that has attached to a place. Raises EngineError.
+
+        Args:
+            place: the worker's place.
+            table: the routes that it has; the newest ones admitted so far are the current ones.
+        """
+        message = ffi.new("char[]", TEXT_BYTES)
+        self._checked(self._lib.covet_engine_admit(self._handle, place, table, message, TEXT_BYTES), message)
+
+    def retire(self, place: int) -> None:
+        """Returns when nothing more is given to a worker. It keeps what it has begun, and begins or
+        leaves to others what waits for it. Raises EngineError."""
+        message = ffi.new("char[]", TEXT_BYTES)
+        self._checked(self._lib.covet_engine_retire(self._handle, place, message, TEXT_BYTES), message)
+
+    def reclaim(self, place: int) -> dict[str, int]:
+        """Frees the place of a worker whose process has ended.
+
+        Returns:
+            How many of its requests were `moved` to another worker, as they were not begun, `repeated` by
+            one, or `failed`.
+
+        Raises:
+            EngineError: there is no such place.
+        """
+        message = ffi.new("char[]", TEXT_BYTES)
+        self._checked(self._lib.covet_engine_reclaim(self._handle, place, message, TEXT_BYTES), message)
+        fates: dict[str, int] = json.loads(_text(message))
+        return fates
+
+    def event_fd(self) -> int:
+        """A descriptor that is readable while there are events; it stays the engine's. Raises EngineError."""
+        descriptor: int = self._lib.covet_engine_event_fd(self._handle)
+        if descriptor < 0:
+            raise EngineError("the engine has no descriptor for events")
+        return descriptor
+
+    def events(self) -> list[dict[str, Any]]:
+        """What has happened since the last call: `event` is "blocked" or "unblocked", `place` the
+        worker's, `seconds` how long its event loop has been or was blocked."""
+        events: list[dict[str, Any]] = json.loads(self._long_text(self._lib.covet_engine_events, EVENT_BYTES))
+        return events
 
     def start(self) -> None:
         """Begins to serve; returns at once. Raises EngineError."""
@@ -86,11 +148,21 @@ class Engine:
 
     def status(self) -> dict[str, Any]:
         """The engine's figures: state, connections, in_flight, requests and more."""
-        buffer = ffi.new("char[]", TEXT_BYTES)
-        if self._lib.covet_engine_status(self._handle, buffer, TEXT_BYTES) < 0:
-            raise EngineError("the engine has no status")
-        status: dict[str, Any] = json.loads(_text(buffer))
+        status: dict[str, Any] = json.loads(self._long_text(self._lib.covet_engine_status, STATUS_BYTES))
         return status
+
+    def _long_text(self, call: Any, room: int) -> str:
+        buffer = ffi.new("char[]", room)
+        length = call(self._handle, buffer, room)
+        if not 0 <= length < room:
+            raise EngineError("the engine cannot be asked")
+        return _text(buffer)
+
+    @staticmethod
+    def _checked(result: int, message: Any) -> int:
+        if result < 0:
+            raise EngineError(_text(message))
+        return result
 
     def stop(self, timeout: float) -> bool:
         """Closes every socket and ends the loops; whether they ended within `timeout` seconds."""

@@ -4,7 +4,13 @@ from pathlib import Path
 
 DECLARATIONS = """
 int64_t covet_engine_new(const char *config_json, char *err, int err_len);
-int covet_engine_channel(int64_t h, int *fds, int n);
+int covet_engine_channel(int64_t h, int place, int *fds, int n);
+int covet_engine_install(int64_t h, const char *config_json, char *err, int err_len);
+int covet_engine_admit(int64_t h, int place, uint32_t table, char *err, int err_len);
+int covet_engine_retire(int64_t h, int place, char *err, int err_len);
+int covet_engine_reclaim(int64_t h, int place, char *buf, int len);
+int covet_engine_event_fd(int64_t h);
+int covet_engine_events(int64_t h, char *buf, int len);
 int covet_engine_start(int64_t h, char *err, int err_len);
 int covet_engine_address(int64_t h, int i, char *buf, int len);
 int covet_engine_drain(int64_t h);

@@ -147,6 +147,7 @@ class Server:
         try:
             worker = Worker(self.app, self.settings, state, engine.channel())
             worker.start(loop)
+            engine.admit(0)
             engine.start()
             self.address = engine.address()
         except BaseException:

@@ -55,21 +55,21 @@ func covet_engine_start(h C.int64_t, message *C.char, room C.int) C.int {
 }
 
 //export covet_engine_channel
-func covet_engine_channel(h C.int64_t, fds *C.int, room C.int) C.int {
-	e := find(h)
-	if e == nil {
+func covet_engine_channel(h C.int64_t, place C.int, fds *C.int, room C.int) C.int {
+	n := C.int(failed)
+	err := with(h, func(e *engine.Engine) error {
+		all, err := e.Descriptors(int(place))
+		out := unsafe.Slice(fds, int(room))
+		for i := 0; i < len(all) && i < len(out); i++ {
+			out[i] = C.int(all[i])
+		}
+		n = C.int(len(all))
+		return err
+	})
+	if err != nil {
 		return failed
 	}
-	c := e.Channel()
-	all := []int{c.FD(), c.WorkerDoorbell(0)}
-	for i := range e.Loops() {
-		all = append(all, c.LoopDoorbell(i))
-	}
-	out := unsafe.Slice(fds, int(room))
-	for i := 0; i < len(all) && i < len(out); i++ {
-		out[i] = C.int(all[i])
-	}
-	return C.int(len(all))
+	return n
 }
 
 //export covet_engine_address

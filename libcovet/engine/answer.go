@@ -114,7 +114,11 @@ func (l *loop) flush(s *session, c *netio.Conn) {
 			}
 			return
 		}
-		l.access.noteSlot(c, slot, l.port)
+		if o.refusal != 0 {
+			l.access.noteStatus(c, slot, l.port, int(o.refusal))
+		} else {
+			l.access.noteSlot(c, slot, l.port)
+		}
 		last := !o.keepAlive
 		l.advance(s, o)
 		o.gone = true
@@ -171,6 +175,10 @@ func (l *loop) pipelineEmpty(s *session, c *netio.Conn) {
 func (l *loop) write(s *session, c *netio.Conn, o *owed, slot *bridge.Slot) bool {
 	flags := slot.WorkerFlags()
 	if !o.started {
+		if o.refusal != 0 {
+			l.refuseOwed(s, c, o)
+			return true
+		}
 		if flags&bridge.WorkerHead == 0 {
 			return l.notStarted(s, c, o, slot, flags)
 		}

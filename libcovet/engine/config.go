@@ -19,7 +19,7 @@ type Config struct {
 	Listeners          []ListenerConfig `json:"listeners"`
 	Backlog            int              `json:"backlog"`
 	Loops              int              `json:"loops"`
-	Workers            int              `json:"workers"`
+	Places             int              `json:"places"`
 	WorkerConnections  int              `json:"worker_connections"`
 	RequestBufferSize  int              `json:"request_buffer_size"`
 	ResponseBufferSize int              `json:"response_buffer_size"`
@@ -59,6 +59,7 @@ type RouteConfig struct {
 	Methods  []string        `json:"methods"`
 	Path     string          `json:"path"`
 	Constant *ConstantConfig `json:"constant"`
+	Repeat   *bool           `json:"repeat"` // false: not to be repeated when a worker has died
 }
 
 // ConstantConfig is a response known at start-up.
@@ -92,7 +93,7 @@ func newCodec(jit bool) codec {
 
 func defaults() Config {
 	return Config{
-		Backlog: 2048, Loops: 1, Workers: 1, WorkerConnections: 16384,
+		Backlog: 2048, Loops: 1, Places: 1, WorkerConnections: 16384,
 		RequestBufferSize: 65535, ResponseBufferSize: 65536,
 		KeepAliveMS: 5000, HeaderMS: 10000, BodyMS: 60000,
 		EnableIOUring: true, EnableSIMD: true, EnableJIT: true,
@@ -106,11 +107,19 @@ func defaults() Config {
 // read once, so compiling a decoder for it would cost memory and time for
 // nothing.
 func ParseConfig(text []byte) (Config, error) {
+	c, err := parseConfig(text)
+	if err != nil {
+		return Config{}, err
+	}
+	return c, c.check()
+}
+
+func parseConfig(text []byte) (Config, error) {
 	c := defaults()
 	if err := json.Unmarshal(text, &c); err != nil {
 		return Config{}, fmt.Errorf("engine configuration: %w", err)
 	}
-	return c, c.check()
+	return c, nil
 }
 
 func (c *Config) check() error {
@@ -120,7 +129,7 @@ func (c *Config) check() error {
 		least, most int64
 	}{
 		{"loops", int64(c.Loops), 1, 32},
-		{"workers", int64(c.Workers), 1, 64},
+		{"places", int64(c.Places), 1, 64},
 		{"backlog", int64(c.Backlog), 1, 1 << 20},
 		{"worker_connections", int64(c.WorkerConnections), 1, 1 << 20},
 		{"request_buffer_size", int64(c.RequestBufferSize), 1024, 65535},

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"time"
+
 	"github.com/covetpy/covetpy/bridge"
 	"github.com/covetpy/covetpy/libcovet/exchange"
 	"github.com/covetpy/covetpy/libcovet/netio"
@@ -8,6 +10,12 @@ import (
 
 // inlineBody is the most body bytes in bytes that travel with the head.
 const inlineBody = 64 << 10
+
+// unmannedLimit is how long requests wait for a first worker.
+const unmannedLimit = int64(10 * time.Second)
+
+// retryAfter is the packed field of answers to requests without room.
+var retryAfter = exchange.AppendField(nil, []byte("retry-after"), []byte("1"))
 
 // feedAtOnce is how many waiting connections may try again in one turn.
 const feedAtOnce = 64
@@ -25,9 +33,9 @@ func (l *loop) dispatch(s *session, c *netio.Conn, p []byte, n int) int {
 		return n
 	}
 	m := &l.match
-	l.engine.table.Lookup(r.Head, r.Path, r.Method, r.Verb.Of(r.Head), r.Has(exchange.Escaped), m)
+	l.routes.table.Lookup(r.Head, r.Path, r.Method, r.Verb.Of(r.Head), r.Has(exchange.Escaped), m)
 	if m.Status == 0 {
-		if k := l.engine.constantOf[m.Route]; k >= 0 {
+		if k := l.routes.constantOf[m.Route]; k >= 0 {
 			l.begin(s, c, r, 0, &keepAlive)
 			l.answerConstant(s, c, &l.constant[k], keepAlive)
 			l.afterAnswer(s, c, keepAlive)
@@ -35,7 +43,7 @@ func (l *loop) dispatch(s *session, c *netio.Conn, p []byte, n int) int {
 		}
 		return l.toWorker(s, c, p, n, keepAlive)
 	}
-	if l.engine.config.ForwardUnmatched && (m.Status == 404 || m.Status == 405) {
+	if l.routes.forwardUnmatched && (m.Status == 404 || m.Status == 405) {
 		return l.toWorker(s, c, p, n, keepAlive)
 	}
 	l.begin(s, c, r, 0, &keepAlive)
@@ -87,7 +95,7 @@ func (l *loop) answerUnmatched(s *session, c *netio.Conn, keepAlive bool) {
 		l.answerRefusal(s, c, 400, "Malformed percent-encoding in the path", nil, keepAlive)
 	default:
 		if r.Method == exchange.MethodOptions && string(r.Target.Of(r.Head)) == "*" {
-			l.fields = exchange.AppendField(l.fields[:0], []byte("allow"), l.engine.allMethods)
+			l.fields = exchange.AppendField(l.fields[:0], []byte("allow"), l.routes.allMethods)
 			l.response = exchange.Response{Status: 204, Length: -1, Fields: l.fields, Flags: exchange.NoBody}
 			l.access.note(c, r, 204)
 			l.answerNow(s, c, false, keepAlive)
@@ -121,6 +129,10 @@ func (l *loop) redirect(s *session, c *netio.Conn, keepAlive bool) {
 
 // toWorker hands the request to a worker.
 func (l *loop) toWorker(s *session, c *netio.Conn, p []byte, n int, keepAlive bool) int {
+	place := l.crew.pick(l.routes.version, l.now)
+	if place == nobody {
+		return l.noWorker(s, c, n)
+	}
 	id, slot, ok := l.port.Begin()
 	if !ok {
 		return l.noRoom(s, c, n)
@@ -133,8 +145,8 @@ func (l *loop) toWorker(s *session, c *netio.Conn, p []byte, n int, keepAlive bo
 	}
 	i, o := l.owed.take()
 	o.id, o.minor, o.keepAlive = id, r.Minor, keepAlive
-	o.head, o.since = r.Method == exchange.MethodHead, l.now
-	if !l.port.Post(l.engine.pick(), id) {
+	o.head, o.since, o.routes = r.Method == exchange.MethodHead, l.now, l.routes
+	if !l.port.Post(place, id) {
 		l.port.Release(id)
 		l.owed.give(i)
 		return l.noRoom(s, c, n)
@@ -205,11 +217,26 @@ func (l *loop) noRoom(s *session, c *netio.Conn, n int) int {
 		l.starve(s, c)
 		return 0
 	}
+	return l.unavailable(s, c, n)
+}
+
+// noWorker makes the connection wait for a worker to come up, but not for ever.
+func (l *loop) noWorker(s *session, c *netio.Conn, n int) int {
+	if l.unmanned == 0 {
+		l.unmanned = l.now
+	}
+	if l.now-l.unmanned > unmannedLimit {
+		return l.unavailable(s, c, n)
+	}
+	return l.noRoom(s, c, n)
+}
+
+// unavailable refuses a request that there is no room for.
+func (l *loop) unavailable(s *session, c *netio.Conn, n int) int {
 	add(&l.count.requests, 1)
 	add(&l.count.refused, 1)
 	s.headDone()
-	l.fields = exchange.AppendField(l.fields[:0], []byte("retry-after"), []byte("1"))
-	l.answerRefusal(s, c, 503, "Service Unavailable", l.fields, false)
+	l.answerRefusal(s, c, 503, "Service Unavailable", retryAfter, false)
 	l.endSession(s, c)
 	return n
 }

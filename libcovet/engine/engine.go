@@ -7,7 +7,6 @@ import (
 	"os"
 	"runtime"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,9 +16,7 @@ import (
 	"github.com/covetpy/covetpy/bridge"
 	"github.com/covetpy/covetpy/libcovet/exchange"
 	"github.com/covetpy/covetpy/libcovet/http1"
-	"github.com/covetpy/covetpy/libcovet/native"
 	"github.com/covetpy/covetpy/libcovet/netio"
-	"github.com/covetpy/covetpy/libcovet/route"
 )
 
 // The states of an engine, in the order it passes through them.
@@ -32,23 +29,25 @@ const (
 
 // Engine owns the sockets, the loops and the channel to the workers.
 type Engine struct {
-	config     Config
-	codec      codec
-	timing     timing
-	maxBody    int64
-	log        *log
-	access     *accessWriter
-	channel    *bridge.Channel
-	table      *route.Table
-	constantOf []int32 // route number -> place in constants; -1 is a worker's route
-	constants  []*native.Constant
-	allMethods []byte
-	listeners  []listener
-	loops      []*loop
-	chunked    chunkedPool
-	trimmer    trimmer
-	state      atomic.Int32
-	started    time.Time
+	config    Config
+	codec     codec
+	timing    timing
+	maxBody   int64
+	log       *log
+	access    *accessWriter
+	channel   *bridge.Channel
+	listeners []listener
+	loops     []*loop
+	chunked   chunkedPool
+	trimmer   trimmer
+	state     atomic.Int32
+	started   time.Time
+
+	placing sync.Mutex // guards places and tables
+	places  []place
+	tables  []*routes
+	events  events
+	looping atomic.Bool // the loops run, and do what they are told
 
 	mu      sync.Mutex // guards the changes of state
 	running sync.WaitGroup
@@ -66,6 +65,7 @@ func New(config Config) (*Engine, error) {
 		maxBody: config.MaxBodyBytes,
 		log:     newLog(os.Stderr, config.LogLevel),
 	}
+	e.events.open()
 	if e.maxBody == 0 {
 		e.maxBody = 1<<63 - 1
 	}
@@ -81,14 +81,19 @@ func (e *Engine) build() error {
 	if runtime.GOMAXPROCS(0) <= e.config.Loops {
 		runtime.GOMAXPROCS(e.config.Loops + 1)
 	}
-	if err := e.buildRoutes(); err != nil {
+	r, err := newRoutes(1, &e.config)
+	if err != nil {
 		return err
+	}
+	e.tables = []*routes{r}
+	for range e.config.Places {
+		e.places = append(e.places, place{state: placeFree})
 	}
 	if err := e.listen(); err != nil {
 		return err
 	}
 	c, err := bridge.Create(bridge.Config{
-		Workers: e.config.Workers, Loops: e.config.Loops,
+		Workers: e.config.Places, Loops: e.config.Loops,
 		SlotsPerLoop: e.config.Exchanges, InboxCells: nextPower(e.config.Exchanges * e.config.Loops),
 		PoolBytes: e.config.MemoryPoolBytes,
 	})
@@ -118,59 +123,6 @@ func nextPower(n int) int {
 	return p
 }
 
-func (e *Engine) buildRoutes() error {
-	var b route.Builder
-	most := uint32(0)
-	methods := map[string]bool{}
-	for i := range e.config.Routes {
-		most = max(most, e.config.Routes[i].ID)
-	}
-	e.constantOf = make([]int32, most+1)
-	for i := range e.constantOf {
-		e.constantOf[i] = -1
-	}
-	for i := range e.config.Routes {
-		if err := e.addRoute(&b, &e.config.Routes[i], methods); err != nil {
-			return err
-		}
-	}
-	e.table = b.Build(route.Options{RedirectSlashes: e.config.RedirectSlashes})
-	var list []string
-	for m := exchange.MethodGet; m < exchange.NumMethods; m++ {
-		if methods[m.String()] {
-			list = append(list, m.String())
-		}
-	}
-	e.allMethods = []byte(strings.Join(append(list, "OPTIONS"), ", "))
-	return nil
-}
-
-func (e *Engine) addRoute(b *route.Builder, r *RouteConfig, methods map[string]bool) error {
-	if r.ID == 0 {
-		return fmt.Errorf("route %s: number 0 is not a route", r.Path)
-	}
-	for _, m := range r.Methods {
-		methods[m] = m != "OPTIONS"
-		if err := b.Add(m, r.Path, route.ID(r.ID)); err != nil && !errors.Is(err, route.ErrShadowed) {
-			return fmt.Errorf("route %s: %w", r.Path, err)
-		}
-	}
-	if r.Constant == nil {
-		return nil
-	}
-	body, err := r.Constant.body()
-	if err != nil {
-		return fmt.Errorf("route %s: %w", r.Path, err)
-	}
-	k, err := native.NewConstant(len(e.constants), r.Constant.Status, r.Constant.MediaType, r.Constant.Headers, body)
-	if err != nil {
-		return fmt.Errorf("route %s: %w", r.Path, err)
-	}
-	e.constantOf[r.ID] = int32(k.Index)
-	e.constants = append(e.constants, k)
-	return nil
-}
-
 func (e *Engine) newLoop(index int) (*loop, error) {
 	l := &loop{
 		engine: e, index: index, port: e.channel.Port(index),
@@ -178,13 +130,12 @@ func (e *Engine) newLoop(index int) (*loop, error) {
 			MaxTarget: e.config.RequestBufferSize / 2, MaxHead: e.config.RequestBufferSize,
 			MaxHeaders: exchange.MaxHeaders, NoSIMD: !e.config.EnableSIMD,
 		},
-		bySlot:   make([]uint32, e.config.Exchanges),
-		constant: make([]constantImage, len(e.constants)),
+		bySlot: make([]uint32, e.config.Exchanges),
+		tasks:  make(chan func(), 16),
 	}
+	l.crew = crew{port: l.port, report: e.events.note}
+	l.use(e.tables[0])
 	l.stamp.Init(e.config.ServerHeader, e.config.DateHeader)
-	for i, k := range e.constants {
-		l.constant[i] = constantImage{answer: k, stamp: -1}
-	}
 	if e.access != nil {
 		l.access = &accessLog{writer: e.access}
 	}
@@ -242,6 +193,7 @@ func (e *Engine) Start() error {
 	}
 	e.started = time.Now()
 	e.channel.SetState(bridge.StateRunning)
+	e.looping.Store(true)
 	for _, l := range e.loops {
 		e.running.Add(1)
 		go e.run(l)
@@ -258,9 +210,6 @@ func (e *Engine) run(l *loop) {
 		e.log.line(levelError, err.Error())
 	}
 }
-
-// pick chooses the worker for the next request.
-func (e *Engine) pick() int { return 0 }
 
 // Drain stops accepting and lets the connections end after what they are
 // owed. It returns at once; Status tells how far it has come.
@@ -286,6 +235,7 @@ func (e *Engine) Stop(limit time.Duration) bool {
 	ended := make(chan struct{})
 	go func() {
 		e.running.Wait()
+		e.looping.Store(false)
 		close(ended)
 	}()
 	select {
@@ -319,10 +269,14 @@ func (e *Engine) Free() {
 		e.access = nil
 	}
 	e.trimmer.close()
+	e.events.close()
+	e.placing.Lock()
+	defer e.placing.Unlock()
 	if e.channel != nil {
 		_ = e.channel.Close() // unmapping cannot be repaired
 		e.channel = nil
 	}
+	e.places = nil
 }
 
 // Channel is what the workers attach to.
@@ -347,6 +301,9 @@ type Status struct {
 	JSON        string  `json:"json"`
 	Pooled      uint64  `json:"pooled_connections"`
 	Failure     string  `json:"failure,omitempty"`
+
+	Queued  uint64         `json:"queued"` // requests that no worker has begun
+	Workers []WorkerStatus `json:"workers"`
 }
 
 // Status adds up the loops' figures.
@@ -363,11 +320,15 @@ func (e *Engine) Status() Status {
 		s.InFlight += l.count.inFlight.Load()
 		s.Refused += l.count.refused.Load()
 		s.Pooled += l.count.pooled.Load()
+		s.Queued += l.count.orphans.Load() + l.count.starved.Load()
 		s.Backend = l.net.BackendName()
 	}
 	if e.channel != nil {
 		s.Slots, s.Blocks = e.channel.InUse()
 	}
+	workers, queued := e.workerStatus()
+	s.Workers = workers
+	s.Queued += queued
 	if err := e.failure.Load(); err != nil {
 		s.Failure = (*err).Error()
 	}
@@ -379,6 +340,24 @@ func (e *Engine) StatusJSON() ([]byte, error) {
 	b, err := e.codec.marshal(e.Status())
 	if err != nil {
 		return nil, fmt.Errorf("status: %w", err)
+	}
+	return b, nil
+}
+
+// EventFD is a descriptor that is readable while there are events.
+func (e *Engine) EventFD() (int, error) {
+	fd, err := e.events.descriptor()
+	if err != nil {
+		return -1, fmt.Errorf("eventfd: %w", err)
+	}
+	return fd, nil
+}
+
+// EventsJSON is the events since the last call, as a JSON array.
+func (e *Engine) EventsJSON() ([]byte, error) {
+	b, err := e.codec.marshal(e.events.take())
+	if err != nil {
+		return nil, fmt.Errorf("events: %w", err)
 	}
 	return b, nil
 }

@@ -24,7 +24,12 @@ type loop struct {
 	owed     owedTable
 	bySlot   []uint32 // local slot index -> owed record; 0 is none
 	starved  []starving
+	routes   *routes
 	constant []constantImage
+	crew     crew
+	orphans  []bridge.ID // requests without a worker
+	unmanned int64       // since when there has been no worker; 0 while there is one
+	tasks    chan func() // what the engine wants done in this thread
 	access   *accessLog
 
 	request  exchange.Request
@@ -43,7 +48,7 @@ type starving struct{ conn, generation uint32 }
 
 // counters are a loop's figures; others may read them at any time.
 type counters struct {
-	connections, accepted, requests, inFlight, refused, pooled atomic.Uint64
+	connections, accepted, requests, inFlight, refused, pooled, orphans, starved atomic.Uint64
 }
 
 func (l *loop) session(c *netio.Conn) *session { return l.sessions.at(c.Index) }
@@ -158,8 +163,22 @@ func (l *loop) Awake(now int64) {
 	l.port.Awake()
 	l.stamp.Refresh(now)
 	l.count.pooled.Store(uint64(l.net.Kept()))
+	l.crew.look(now)
+	l.crew.watch(now)
+	l.doTasks()
 	if l.engine.state.Load() >= stateDraining && !l.draining {
 		l.drain()
+	}
+}
+
+func (l *loop) doTasks() {
+	for {
+		select {
+		case do := <-l.tasks:
+			do()
+		default:
+			return
+		}
 	}
 }
 
@@ -175,10 +194,14 @@ func (l *loop) Work() bool {
 		}
 		l.news(id, slot)
 	}
+	if len(l.orphans) > 0 {
+		l.feedOrphans()
+	}
 	if len(l.starved) > 0 {
 		l.feedStarved()
 	}
 	l.port.Ring()
+	l.publish()
 	l.access.flush()
 	if n > 0 {
 		l.engine.trimmer.poke(l.port.Warm())
@@ -190,7 +213,22 @@ func (l *loop) Work() bool {
 }
 
 // Sleep announces that the loop is about to wait, and looks again.
-func (l *loop) Sleep() bool { return l.port.Sleep() }
+func (l *loop) Sleep() bool {
+	if !l.port.Sleep() || len(l.tasks) > 0 {
+		return false
+	}
+	l.net.WakeAt(l.crew.due(l.now))
+	return true
+}
+
+// publish shows the figures to the workers.
+func (l *loop) publish() {
+	l.count.starved.Store(uint64(len(l.starved)))
+	l.port.Publish(bridge.Figures{
+		Connections: l.count.connections.Load(), Accepted: l.count.accepted.Load(),
+		Requests: l.count.requests.Load(), InFlight: l.count.inFlight.Load(), Refused: l.count.refused.Load(),
+	})
+}
 
 // news handles one exchange that a worker has told something about.
 func (l *loop) news(id bridge.ID, slot *bridge.Slot) {

@@ -76,6 +76,9 @@ type owed struct {
 	left       int64 // bytes of Content-Length still owed; -1 when unknown
 	sent       int64 // body bytes put into the output
 	since      int64 // when the request was handed over
+	routes     *routes
+	repeated   bool   // a worker has died of it, or with it, before
+	refusal    uint16 // the status to answer with, as no worker will
 }
 
 // owedTable hands out owed records by index without allocation; index 0 is

@@ -59,6 +59,7 @@ type Loop struct {
 	acceptRetryAt int64
 	trimAt        int64
 	limitLogAt    int64
+	wakeAt        int64
 
 	again     bool // don't block in the next turn
 	begun     bool // Handler.Awake was called in this turn
@@ -143,6 +144,9 @@ func (l *Loop) Turns() uint64 { return l.turns }
 // Stop makes Run end after the current turn. Connections that are still open are aborted.
 func (l *Loop) Stop() { l.stopped = true }
 
+// WakeAt asks for a turn with Awake at a time of Now's clock, if there is none before; 0 takes that back.
+func (l *Loop) WakeAt(at int64) { l.wakeAt = at }
+
 func (l *Loop) clock() int64 { return l.epochNs + int64(time.Since(l.epoch)) }
 
 // Run serves until Stop is called or the backend fails. It locks the calling goroutine to its thread, and pins that to
@@ -192,7 +196,8 @@ func (l *Loop) turn() error {
 	l.now = l.clock()
 	l.turns++
 	l.vectorUsed = 0
-	if busy {
+	if busy || l.wakeAt != 0 && l.wakeAt <= l.now {
+		l.wakeAt = 0
 		l.awake()
 	}
 	l.dispatch(l.events[:count])
@@ -233,6 +238,9 @@ func (l *Loop) timeout() int64 {
 	next, ok := l.wheel.Next(l.now)
 	if l.acceptRetryAt != 0 && (!ok || l.acceptRetryAt < next) {
 		next, ok = l.acceptRetryAt, true
+	}
+	if l.wakeAt != 0 && (!ok || l.wakeAt < next) {
+		next, ok = l.wakeAt, true
 	}
 	if l.trimAt == 0 && l.pool.excess() {
 		l.trimAt = l.now + trimPause
