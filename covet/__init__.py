@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from covet.responses import RedirectResponse as RedirectResponse
     from covet.responses import Response as Response
     from covet.responses import StreamingResponse as StreamingResponse
+    from covet.running import run as run
     from covet.server import Server as Server
-    from covet.server import run as run
 
 __version__ = "0.1.0"
 
@@ -39,7 +39,7 @@ _PLACES = {
     "Response": "responses",
     "Server": "server",
     "StreamingResponse": "responses",
-    "run": "server",
+    "run": "running",
     "run_in_threadpool": "concurrency",
 }
 

@@ -29,7 +29,7 @@ class CovetPy:
         title: the application's name.
         version: the application's version.
         debug: 500 answers show the traceback.
-        workers: worker processes; only 1 so far.
+        workers: worker processes, from 1 to 64, or "auto"; `covet run` starts them, `run` serves with one.
         worker_connections: connections open at a time, on each engine loop.
         request_buffer_size: a request's line and header together, from 4,096 to 65,535 bytes.
         response_buffer_size: output gathered for one connection before it is sent.
@@ -56,7 +56,7 @@ class CovetPy:
         title: str = "CovetPy",
         version: str = "0.1.0",
         debug: bool = False,
-        workers: int = 1,
+        workers: int | str = 1,
         worker_connections: int = 16384,
         request_buffer_size: int | str = 65535,
         response_buffer_size: int | str = 65536,
@@ -323,9 +323,9 @@ class CovetPy:
 
     # ---- serving ------------------------------------------------------------------
 
-    def run(self, host: str = "127.0.0.1", port: int = 8000, **options: Any) -> None:
-        """Serves until SIGINT or SIGTERM; see `covet.run`."""
-        from covet.server import run
+    def run(self, host: str | None = None, port: int | None = None, **options: Any) -> None:
+        """Serves in this process, with one worker, until SIGINT or SIGTERM; see `covet.run` for the options."""
+        from covet.running import run
 
         run(self, host=host, port=port, **options)
 

@@ -60,6 +60,11 @@ class Route:
             "constant": None if self.constant is None else _constant(self.constant),
         }
 
+    @property
+    def shape(self) -> str:
+        """The pattern without its parameters' names; of routes with the same shape the first one counts."""
+        return PARAMETER.sub(lambda found: "{" + (found[2] or "str") + "}", self.path)
+
     def matches(self, path: str) -> bool:
         """Whether a decoded path fits the pattern; only for requests that the engine did not match."""
         pattern, end = "", 0

@@ -5,30 +5,24 @@ import errno
 import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
-from functools import cache
 from types import FrameType
 from typing import Any
 
-from covet import log
-from covet.config import SETTING_NAMES, ConfigError, ServeOptions, Settings
+from covet.binds import describe
+from covet.config import ServeOptions, Settings
 from covet.engine import Engine, EngineError
-from covet.eventloop import CANCEL_SECONDS, cancel_all, exit_now, loop_factory
-from covet.importer import ImportFailed, import_app
-from covet.interfaces import Lifespan, NotAnApplication, adapt
+from covet.eventloop import CANCEL_SECONDS
+from covet.interfaces import Lifespan, adapt
 from covet.lifespan import LifespanFailed
 from covet.worker import Worker
 
 logger = logging.getLogger("covet.error")
 
-START_FAILED = 3
 STOP_SECONDS = 5.0
 POLL_SECONDS = 0.02
-EXIT_SECONDS = 5.0
 BIND_ERRORS = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
 
 
@@ -114,7 +108,7 @@ class Server:
         try:
             self._engine = engine
             self.started = True
-            logger.info("Covet running on http://%s (Press CTRL+C to quit)", self.address)
+            logger.info("Covet running on %s (Press CTRL+C to quit)", self._places(engine))
             while not self._should_exit:
                 await self._changed.wait()
                 self._changed.clear()
@@ -142,7 +136,7 @@ class Server:
 
     def _open(self, loop: asyncio.AbstractEventLoop, state: Mapping[str, Any]) -> tuple[Engine, Worker]:
         """The engine and the worker, both at work."""
-        engine = Engine(self._engine_config())
+        engine = Engine(self.engine_config())
         worker = None
         try:
             worker = Worker(self.app, self.settings, state, engine.channel())
@@ -157,19 +151,27 @@ class Server:
             raise
         return engine, worker
 
-    def _engine_config(self) -> dict[str, Any]:
+    def engine_config(self) -> dict[str, Any]:
+        """What the engine is told: options, settings and routes."""
         return {
             **self.settings.engine(),
             **self.options.engine(),
             **self.app.engine(),
         }
 
+    def _places(self, engine: Engine) -> str:
+        """Where the server listens."""
+        binds = enumerate(self.options.binds)
+        return ", ".join(describe(bind, engine.address(number)) for number, bind in binds)
+
     def _bind_error(self, text: str) -> str:
-        """The error in asyncio's words if it is about the address."""
+        """The error in asyncio's words if it is about a TCP address."""
+        bind = next((b for b in self.options.binds if b.network == "tcp" and f"tcp:{b.address}:" in text), None)
         for number in BIND_ERRORS:
             reason = os.strerror(number).lower()
-            if reason in text.lower():
-                where = (self.options.host, self.options.port)
+            if bind is not None and reason in text.lower():
+                host, _, port = bind.address.rpartition(":")
+                where = (host.strip("[]"), int(port))
                 return f"[Errno {number}] error while attempting to bind on address {where}: {reason}"
         return text
 
@@ -258,149 +260,3 @@ def _log_lifespan(phase: str, error: BaseException) -> None:
         logger.error(str(error), exc_info=error.__cause__)
     else:
         logger.error("Exception in the application's %s", phase, exc_info=error)
-
-
-def run(
-    app: Any,
-    *,
-    host: str = "127.0.0.1",
-    port: int = 8000,
-    backlog: int = 2048,
-    log_level: str = "info",
-    access_log: bool = True,
-    loop: str = "auto",
-    timeout_keep_alive: float | None = None,
-    timeout_graceful_shutdown: float = 10.0,
-    app_dir: str | None = None,
-    interface: str = "auto",
-    lifespan: str = "auto",
-    root_path: str = "",
-    threads: int = 40,
-    **settings: Any,
-) -> None:
-    """Serves an application until SIGINT or SIGTERM.
-
-    Args:
-        app: the application (CovetPy, ASGI 3 or WSGI), or its name such as "main:app".
-        host: an address or name to listen on.
-        port: a TCP port; 0 takes a free one, and the log names it.
-        backlog: connections that may wait to be accepted.
-        log_level: critical, error, warning, info, debug or trace.
-        access_log: one line for each request, on standard output.
-        loop: auto, uvloop or asyncio.
-        timeout_keep_alive: seconds; instead of the application's keepalive_timeout.
-        timeout_graceful_shutdown: seconds that requests may take to finish when the server stops.
-        app_dir: a folder to put at the front of the import path.
-        interface: auto, covet, asgi or wsgi: what the application speaks.
-        lifespan: auto, on or off: whether an ASGI application's lifespan is run; with auto it may have none.
-        root_path: the path that ASGI and WSGI applications are mounted at, such as "/api".
-        threads: how many requests of a WSGI application run at a time.
-        settings: settings of `CovetPy(...)`, instead of the application's own.
-
-    Raises:
-        ConfigError: an option or setting cannot be used.
-        SystemExit: with code 3 if the server could not start; the log says why.
-    """
-    unknown = settings.keys() - SETTING_NAMES
-    if unknown:
-        raise TypeError(f"run() got an unexpected keyword argument {sorted(unknown)[0]!r}")
-    if timeout_keep_alive is not None:
-        settings["keepalive_timeout"] = timeout_keep_alive
-    options = ServeOptions(
-        host,
-        port,
-        backlog,
-        log_level,
-        access_log,
-        loop,
-        timeout_graceful_shutdown,
-        interface=interface,
-        lifespan=lifespan,
-        root_path=root_path,
-        threads=threads,
-    )
-    new_loop = loop_factory(loop)
-    log.configure(log_level)
-    application = _imported(app, app_dir) if isinstance(app, str) else app
-    try:
-        server = Server(application, options)
-    except NotAnApplication as error:
-        logger.error("Error loading the application. %s", error)
-        sys.exit(START_FAILED)
-    server.settings = replace(server.settings, **settings)
-    try:
-        _run(server, new_loop)
-    except StartFailed:
-        sys.exit(START_FAILED)
-
-
-def _imported(name: str, app_dir: str | None) -> object:
-    if app_dir is not None:
-        sys.path.insert(0, app_dir)
-    try:
-        return import_app(name)
-    except ImportFailed as error:
-        logger.error("Error loading the application. %s", error)
-    except ConfigError:
-        raise
-    except Exception as error:
-        logger.error("Error loading the application.", exc_info=error)
-    sys.exit(START_FAILED)
-
-
-def _run(server: Server, new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
-    """Serves on a loop of its own, and sees to it that the process ends when it was told to."""
-    loop = new_loop()
-    finished = threading.Event()
-    guard = threading.Thread(target=_guard, args=(server, loop, finished), name="covet-guard", daemon=True)
-
-    def on_signal() -> None:
-        if not guard.is_alive() and not finished.is_set():
-            guard.start()
-
-    server.on_signal = on_signal
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_until_complete(server.serve())
-    finally:
-        try:
-            cancel_all(loop)
-            loop.run_until_complete(loop.shutdown_asyncgens())
-        finally:
-            finished.set()
-            asyncio.set_event_loop(None)
-            loop.close()
-            _limit_exit()
-
-
-def _guard(server: Server, loop: asyncio.AbstractEventLoop, finished: threading.Event) -> None:
-    """Ends the process if the loop does not get to do so: a handler blocks it."""
-    while not finished.wait(0.5):
-        answered = threading.Event()
-        try:
-            loop.call_soon_threadsafe(answered.set)
-        except RuntimeError:
-            return
-        waited = 0.0
-        while not answered.wait(0.25) and not finished.is_set():
-            waited += 0.25
-            if waited >= (1.0 if server.force_exit else server.options.timeout_graceful_shutdown):
-                logger.critical("A handler blocks the event loop; ending the process")
-                exit_now(0)
-
-
-@cache
-def _limit_exit() -> None:
-    """Ends the process if a thread that never returns, of asyncio.to_thread say, keeps it from ending by itself."""
-    ending = threading.Event()
-
-    def end() -> None:
-        ending.wait()
-        threading.Event().wait(EXIT_SECONDS)
-        exit_now(0)
-
-    # It is called before executors wait for their threads; atexit comes too late.
-    register: Callable[[Callable[[], None]], None] | None = getattr(threading, "_register_atexit", None)
-    if register is not None:
-        threading.Thread(target=end, name="covet-exit", daemon=True).start()
-        register(ending.set)

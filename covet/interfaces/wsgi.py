@@ -71,7 +71,7 @@ def _template(root_path: str, settings: Settings) -> dict[str, Any]:
         "wsgi.version": (1, 0),
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
-        "wsgi.multiprocess": settings.workers > 1,
+        "wsgi.multiprocess": settings.workers != 1,
         "wsgi.run_once": False,
         "wsgi.file_wrapper": FileWrapper,
         "wsgi.input_terminated": True,

@@ -155,7 +155,8 @@ def test_an_error_in_the_module_shows_its_traceback(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--workers", "2"), "workers must be 1"),
+        (("--workers", "65"), "workers must be from 1 to 64"),
+        (("--workers", "many"), "workers must be a whole number or"),
         (("--port", "70000"), "port must be from 0 to 65535"),
         (("--port", "x"), "'x' is not a valid integer"),
         (("--log-level", "loud"), "'loud' is not one of"),
@@ -170,9 +171,9 @@ def test_wrong_options(folder: Path, arguments: tuple[str, ...], message: str) -
 
 
 def test_a_wrong_setting_in_the_module(folder: Path) -> None:
-    (folder / "wrong.py").write_text("from covet import CovetPy\napp = CovetPy(workers=4)\n", "utf-8")
+    (folder / "wrong.py").write_text("from covet import CovetPy\napp = CovetPy(workers=400)\n", "utf-8")
     result = covet("run", "wrong:app", cwd=folder)
-    assert result.returncode == 2 and "workers must be 1" in result.stderr
+    assert result.returncode == 2 and "workers must be from 1 to 64" in result.stderr
 
 
 def test_the_environment_sets_options(folder: Path) -> None:

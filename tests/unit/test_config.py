@@ -30,7 +30,7 @@ def test_what_is_no_size(text: str) -> None:
         ("title", [1, None]),
         ("version", [2]),
         ("debug", [1, "yes", None]),
-        ("workers", [0, -1, 1.0, True, "1", 65]),
+        ("workers", [0, -1, 1.0, True, "1", 65, "many", None]),
         ("worker_connections", [0, "many", 1 << 21]),
         ("request_buffer_size", [4095, 65536, "1MB", "big", None]),
         ("response_buffer_size", [0, "1GB"]),
@@ -53,9 +53,9 @@ def test_bad_settings_are_named(name: str, values: list[Any]) -> None:
             CovetPy(**{name: value})
 
 
-def test_several_workers_are_refused_for_now() -> None:
-    with pytest.raises(ConfigError, match="workers must be 1: this version cannot serve with several worker processes"):
-        CovetPy(workers=2)
+@pytest.mark.parametrize("workers", [1, 2, 64, "auto"])
+def test_workers_are_a_number_or_auto(workers: int | str) -> None:
+    assert CovetPy(workers=workers).settings.workers == workers
 
 
 def test_a_bad_setting_is_a_value_error() -> None:
@@ -85,8 +85,6 @@ def test_what_the_engine_is_told() -> None:
         "max_body_bytes": 0,
         "memory_pool_bytes": 2 << 20,
         "connection_pool_size": 256,
-        "workers": 1,
-        "loops": 1,
         "enable_io_uring": False,
         "enable_simd": True,
         "enable_jit": True,

@@ -1,0 +1,110 @@
+"""Addresses to listen on: how they are written, and how the engine is told."""
+
+import os
+import socket
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from covet.checks import ConfigError
+
+FIRST_INHERITED = 3  # sd_listen_fds(3): descriptors are passed from this number on
+HIGHEST_PORT = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """One address to listen on.
+
+    Attributes:
+        network: "tcp", "unix" or "fd".
+        address: "host:port", a path, or the number of an inherited descriptor.
+        mode: the permissions of a unix socket's file; None leaves them to the umask.
+    """
+
+    network: str
+    address: str
+    mode: int | None = None
+
+    def engine(self) -> dict[str, Any]:
+        """The listener as the engine's configuration has it."""
+        listener: dict[str, Any] = {"network": self.network, "address": self.address}
+        if self.mode is not None:
+            listener["mode"] = self.mode
+        return listener
+
+    def __str__(self) -> str:
+        return {"unix": "unix:", "fd": "fd://"}.get(self.network, "") + self.address
+
+
+def tcp(host: str, port: int) -> Bind:
+    """The bind of a host and a port; an IPv6 address gets brackets."""
+    return Bind("tcp", f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+
+
+def parse_bind(text: str, mode: int | None = None) -> Bind:
+    """Reads "host:port", "[ipv6]:port", ":port", "unix:/path" or "fd://number".
+
+    Args:
+        text: the address.
+        mode: the permissions of the file if it is a unix socket.
+
+    Raises:
+        ConfigError: it is none of those.
+    """
+    if text.startswith("unix:"):
+        # unix:///path is what gunicorn's users write
+        path = text.removeprefix("unix:")
+        path = path.removeprefix("//") if path.startswith("///") else path
+        if not path:
+            raise ConfigError(f"bind must name a path after unix:, not {text!r}")
+        return Bind("unix", path, mode)
+    if text.startswith("fd://"):
+        number = text.removeprefix("fd://")
+        if not number.isdecimal():
+            raise ConfigError(f"bind must name a descriptor's number after fd://, not {text!r}")
+        return Bind("fd", number)
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not colon or (":" in host and not bracketed) or host == "[]":
+        raise ConfigError(f"bind must be host:port, [ipv6]:port, unix:/path or fd://number, not {text!r}")
+    if not port.isdecimal() or int(port) > HIGHEST_PORT:
+        raise ConfigError(f"bind must have a port from 0 to {HIGHEST_PORT}, not {text!r}")
+    return tcp(host.strip("[]") or "0.0.0.0", int(port))
+
+
+def describe(bind: Bind, address: str | None = None) -> str:
+    """An address as the log names it: "http://127.0.0.1:8000" or "unix socket /path".
+
+    Args:
+        bind: the address that was asked for.
+        address: where the engine has bound it, if that is known.
+    """
+    if bind.network == "tcp":
+        return f"http://{address or bind.address}"
+    if bind.network == "unix":
+        return f"unix socket {bind.address}"
+    try:
+        with socket.socket(fileno=os.dup(int(bind.address))) as inherited_socket:
+            name = inherited_socket.getsockname()
+    except OSError:
+        return f"socket {bind}"
+    where = f"http://{tcp(*name[:2]).address}" if isinstance(name, tuple) else f"unix socket {name}"
+    return f"{where} (descriptor {bind.address})"
+
+
+def inherited(environment: Mapping[str, str] = os.environ) -> list[Bind]:
+    """The sockets that systemd opened for this process: LISTEN_FDS and LISTEN_PID of sd_listen_fds(3)."""
+    return [Bind("fd", str(number)) for number in _inherited(environment)]
+
+
+def forget_inherited(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Removes the variables of `inherited`, so that processes started from here do not take them for their own."""
+    for name in ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"):
+        environment.pop(name, None)
+
+
+def _inherited(environment: Mapping[str, str]) -> Iterator[int]:
+    count, process = environment.get("LISTEN_FDS", ""), environment.get("LISTEN_PID", "")
+    if count.isdecimal() and process == str(os.getpid()):
+        yield from range(FIRST_INHERITED, FIRST_INHERITED + int(count))
