@@ -128,6 +128,7 @@ class CovetPy:
         status_code: int = 200,
         name: str | None = None,
         cancel_on_disconnect: bool = False,
+        repeat: bool = True,
     ) -> Route:
         """Registers a handler; of two routes with the same method and shape the first one counts.
 
@@ -138,6 +139,8 @@ class CovetPy:
             status_code: the status of results that do not name one.
             name: what the route is called; the handler's name if it is None.
             cancel_on_disconnect: cancel the handler's task when its client goes away.
+            repeat: whether a GET, HEAD or OPTIONS request is given to another worker, once, when its worker has
+                died before anything of the answer was sent; else its client gets 502.
 
         Raises:
             TypeError: the handler has a parameter that cannot come from a request.
@@ -161,6 +164,7 @@ class CovetPy:
             cancel_on_disconnect,
             blocking=not inspect.iscoroutinefunction(function),
             parameters=parameters_of(handler, path_names(path), label),
+            repeat=repeat,
         )
         self.routes.append(route)
         return route

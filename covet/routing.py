@@ -34,6 +34,7 @@ class Route:
         blocking: the handler is a plain function and runs in a thread.
         constant: the response that the engine gives by itself.
         parameters: what the handler wants from a request.
+        repeat: the engine may give a request that a worker died of, or with, to another one if it is safe.
         param_names: the names in the path, in order.
     """
 
@@ -46,6 +47,7 @@ class Route:
     blocking: bool = False
     constant: Response | None = None
     parameters: Sequence[Parameter] = ()
+    repeat: bool = True
     param_names: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -58,6 +60,7 @@ class Route:
             "methods": list(self.methods),
             "path": self.path,
             "constant": None if self.constant is None else _constant(self.constant),
+            "repeat": self.repeat,
         }
 
     @property
