@@ -158,6 +158,7 @@ func stress(t *testing.T, c *Channel, binary string, seed uint64, perLoop int) {
 	var workers []*worker
 	var stop atomic.Bool
 	for i := range c.config.Workers {
+		c.SetTable(i, 1) // they take each other's
 		workers = append(workers, startWorker(t, c, binary, i, seed, "check", &stop))
 	}
 	defer within(8*time.Minute, &stop)()
@@ -186,6 +187,12 @@ func stress(t *testing.T, c *Channel, binary string, seed uint64, perLoop int) {
 	n := float64(perLoop * len(drivers))
 	t.Logf("%.0f exchanges, %.0f MB in %.1f s: %.0f a second", n, float64(bytes)/1e6, took, n/took)
 	dismiss(t, c, workers)
+	for i, w := range workers {
+		t.Logf("worker %d %s", i, strings.TrimSpace(w.out.String()))
+		if len(workers) > 1 && strings.TrimSpace(w.out.String()) == "stole 0" {
+			t.Errorf("worker %d took nothing from the other", i)
+		}
+	}
 	if slots, blocks := c.InUse(); slots != 0 || blocks != 0 {
 		t.Errorf("%d slots and %d blocks are still in use", slots, blocks)
 	}

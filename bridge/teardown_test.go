@@ -114,6 +114,8 @@ func TestKilledWorkersAreReplaced(t *testing.T) {
 	t.Logf("seed %d", seed)
 	var stop, ended atomic.Bool // a worker that ends stops nothing here
 	defer within(5*time.Minute, &stop)()
+	c.SetTable(0, 1)
+	c.SetTable(1, 1)
 	workers := []*worker{
 		startWorker(t, c, binary, 0, seed, "check", &ended), startWorker(t, c, binary, 1, seed, "check", &ended),
 	}
@@ -130,6 +132,7 @@ func TestKilledWorkersAreReplaced(t *testing.T) {
 		}
 		_ = workers[0].cmd.Process.Kill()
 		<-workers[0].ended
+		c.SetTable(0, 0)
 		for id, s, ok := d.port.Next(); ok; id, s, ok = d.port.Next() {
 			if err := d.look(d.job(id), s); err != nil {
 				t.Error(err)
@@ -150,6 +153,7 @@ func TestKilledWorkersAreReplaced(t *testing.T) {
 		})
 		swept += c.Sweep()
 		c.Renew(0)
+		c.SetTable(0, 1)
 		workers[0] = startWorker(t, c, binary, 0, seed, "check", &ended)
 	}
 	if err := d.run(); err != nil || stop.Load() {

@@ -219,6 +219,8 @@ static void begin(covet_id id) {
     step(j);
 }
 
+static uint64_t stolen;
+
 static int round_of_checks(void) {
     covet_id ids[BATCH];
     uint32_t notices = covet_port_notices(&port, ids, 1 + roll(BATCH));
@@ -229,6 +231,10 @@ static int round_of_checks(void) {
         }
     }
     uint32_t taken = covet_port_take(&port, ids, 1 + roll(BATCH));
+    if (taken == 0) {
+        taken = covet_port_steal(&port, ids);
+        stolen += taken;
+    }
     for (uint32_t i = 0; i < taken; i++) {
         begin(ids[i]);
     }
@@ -382,6 +388,9 @@ int main(int argc, char **argv) {
         printf("take %.1f ns, tell %.1f ns, publish %.1f ns per message; %.1f messages per batch\n",
                (double)take_ns / (double)messages, (double)tell_ns / (double)messages,
                (double)publish_ns / (double)messages, (double)messages / (double)batches);
+    }
+    if (strcmp(argv[4], "check") == 0) {
+        printf("stole %" PRIu64 "\n", stolen);
     }
     covet_port_detach(&port);
     free(jobs);
