@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +91,32 @@ def describe(bind: Bind, address: str | None = None) -> str:
         return f"socket {bind}"
     where = f"http://{tcp(*name[:2]).address}" if isinstance(name, tuple) else f"unix socket {name}"
     return f"{where} (descriptor {bind.address})"
+
+
+class NoSocket(Exception):
+    """A descriptor is not a socket to accept connections from; the text names it."""
+
+
+def prepare_inherited(binds: Iterable[Bind], backlog: int) -> None:
+    """Sees to it that inherited descriptors are listening sockets, before others get their numbers.
+
+    Args:
+        binds: the addresses.
+        backlog: connections that may wait to be accepted, on a socket that does not listen yet.
+
+    Raises:
+        NoSocket: one is no such socket.
+    """
+    for number in (int(bind.address) for bind in binds if bind.network == "fd"):
+        try:
+            with socket.socket(fileno=os.dup(number)) as found:
+                if found.type != socket.SOCK_STREAM:
+                    raise NoSocket(f"fd: descriptor {number} is not a stream socket")
+                if not found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                    found.listen(backlog)
+        except OSError as error:
+            reason = os.strerror(error.errno).lower() if error.errno else str(error)
+            raise NoSocket(f"fd: descriptor {number} is not a socket to listen on: {reason}") from None
 
 
 def inherited(environment: Mapping[str, str] = os.environ) -> list[Bind]:

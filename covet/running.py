@@ -10,7 +10,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from covet import log
-from covet.binds import forget_inherited
+from covet.binds import NoSocket, forget_inherited, prepare_inherited
 from covet.checks import ConfigError
 from covet.given import read
 from covet.importer import START_FAILED, load_app
@@ -52,6 +52,7 @@ def serve(app: Any, given: Mapping[str, Any], *, several: Callable[[int | str], 
         environment.pop("WEB_CONCURRENCY", None)  # it is for those who can have several
     options, settings = read(given, environment=environment)
     _or_exit(lambda: log.configure(options.log_level, use_colors=options.use_colors, config=options.log_config))
+    _or_exit(lambda: prepare_inherited(options.binds, options.backlog))
     if options.access_log and not log.access_wanted():
         options = replace(options, access_log=False)
     if not isinstance(app, str):
@@ -113,7 +114,7 @@ def _or_exit(function: Callable[[], None]) -> None:
     """Calls a function; ends the process with a log line if a file is in the way."""
     try:
         function()
-    except (ProcessError, log.LogConfigError) as error:
+    except (ProcessError, NoSocket, log.LogConfigError) as error:
         if not logging.getLogger("covet").handlers:
             log.configure("info")
         logger.error("%s", error)
