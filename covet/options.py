@@ -208,6 +208,7 @@ class ServeOptions:
         """The part of the engine's configuration that these options decide."""
         config: dict[str, Any] = {
             "listeners": [bind.engine() for bind in self.binds],
+            "root_path": self.root_path,
             "backlog": self.backlog,
             "loops": self.loop_count,
             "access_log": self.access_log,

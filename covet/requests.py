@@ -18,14 +18,28 @@ _decode = msgspec.json.Decoder().decode
 
 
 class Context:
-    """What requests have in common: the application, the names in the routes' paths, the lifespan's state."""
+    """What requests have in common.
 
-    __slots__ = ("app", "param_names", "state")
+    Args:
+        app: the application.
+        param_names: the names in the routes' paths, by route number.
+        state: what the lifespan yielded.
+        root_path: the path under which a proxy publishes the application.
+    """
 
-    def __init__(self, app: "CovetPy", param_names: Mapping[int, tuple[str, ...]], state: Mapping[str, Any]) -> None:
+    __slots__ = ("app", "param_names", "root_path", "state")
+
+    def __init__(
+        self,
+        app: "CovetPy",
+        param_names: Mapping[int, tuple[str, ...]],
+        state: Mapping[str, Any],
+        root_path: str = "",
+    ) -> None:
         self.app = app
         self.param_names = param_names
         self.state = state
+        self.root_path = root_path
 
     def request_of(self, x: Exchange) -> "Request":
         """The Request of an exchange; the same one each time while the exchange lasts."""
@@ -74,18 +88,20 @@ class Request:
 
     @property
     def url(self) -> URL:
-        """The whole address that was asked for."""
+        """The whole address that was asked for, with the path under which a proxy publishes the application."""
         if self._url is None:
             x = self._x
             query = x.query_string
             path = x.raw_path.decode("latin-1")
-            self._url = URL(f"{self._origin()}{path}{'?' + query.decode('latin-1') if query else ''}")
+            self._url = URL(
+                f"{self._origin()}{self._context.root_path}{path}{'?' + query.decode('latin-1') if query else ''}"
+            )
         return self._url
 
     @property
     def base_url(self) -> URL:
-        """The address of the server, with a slash at its end."""
-        return URL(self._origin() + "/")
+        """The address of the application, with a slash at its end."""
+        return URL(f"{self._origin()}{self._context.root_path}/")
 
     def _origin(self) -> str:
         x = self._x

@@ -80,7 +80,7 @@ def adapt(app: object, options: "ServeOptions") -> Application:
     if interface == "covet":
         from covet.interfaces.native import CovetApplication
 
-        return CovetApplication(target)
+        return CovetApplication(target, options.root_path)
     if interface == "asgi":
         from covet.interfaces.asgi import AsgiApplication
 

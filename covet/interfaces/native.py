@@ -23,8 +23,9 @@ class CovetApplication:
 
     interface = "covet"
 
-    def __init__(self, app: "CovetPy") -> None:
+    def __init__(self, app: "CovetPy", root_path: str = "") -> None:
         self.app = app
+        self._root_path = root_path
 
     @property
     def settings(self) -> Settings:
@@ -41,7 +42,8 @@ class CovetApplication:
 
     def calls(self, settings: Settings, state: Mapping[str, Any]) -> Calls:
         routes = tuple(self.app.routes)
-        context = Context(self.app, {n: route.param_names for n, route in enumerate(routes, 1)}, state)
+        names = {n: route.param_names for n, route in enumerate(routes, 1)}
+        context = Context(self.app, names, state, self._root_path)
         statuses = {n: route.status_code for n, route in enumerate(routes, 1)}
         dispatcher = Dispatcher(context, dict(self.app.exception_handlers), statuses, debug=settings.debug)
         calls = entries(routes, context, generate=settings.enable_jit)

@@ -34,6 +34,7 @@ type Config struct {
 	ConnectionPoolSize int              `json:"connection_pool_size"`
 	MaxBodyBytes       int64            `json:"max_body_bytes"`
 	RedirectSlashes    bool             `json:"redirect_slashes"`
+	RootPath           string           `json:"root_path"`
 	ForwardUnmatched   bool             `json:"forward_unmatched"`
 	AccessLog          bool             `json:"access_log"`
 	LogLevel           string           `json:"log_level"`

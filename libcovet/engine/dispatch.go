@@ -113,6 +113,7 @@ func (l *loop) redirect(s *session, c *netio.Conn, keepAlive bool) {
 	if r.Host.Len == 0 {
 		to = append(to, c.Local().String()...)
 	}
+	to = append(to, l.engine.config.RootPath...)
 	if len(path) > 1 && path[len(path)-1] == '/' {
 		to = append(to, path[:len(path)-1]...)
 	} else {

@@ -114,6 +114,23 @@ def test_the_server_and_date_fields(folder: Path) -> None:
     assert fields.keys().isdisjoint({"server", "date"})
 
 
+def test_the_path_of_a_proxy(folder: Path) -> None:
+    source = """
+from covet import CovetPy, Request
+
+app = CovetPy()
+
+@app.get("/url")
+async def url(request: Request) -> str:
+    return str(request.url)
+"""
+    (folder / "main.py").write_text(source, "utf-8")
+    with running("run", "main:app", "--root-path", "/api", *PORT, cwd=folder) as server:
+        address = ("127.0.0.1", server.ports[0])
+        assert get(address, "/url")[2] == '"http://localhost/api/url"'
+        assert get(address, "/url/")[1]["location"] == "http://localhost/api/url"
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

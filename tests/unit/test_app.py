@@ -28,7 +28,8 @@ def test_method_decorators(method: str) -> None:
     assert getattr(app, method)("/x", status_code=201, name="x")(handler) is handler
     (route,) = app.routes
     assert (route.path, route.methods, route.status_code, route.name) == ("/x", (method.upper(),), 201, "x")
-    assert route.engine(3) == {"id": 3, "methods": [method.upper()], "path": "/x", "constant": None}
+    told = {"id": 3, "methods": [method.upper()], "path": "/x", "constant": None, "repeat": True}
+    assert route.engine(3) == told
 
 
 def test_route_takes_several_methods() -> None:

@@ -170,6 +170,7 @@ def test_what_the_engine_is_told() -> None:
             {"network": "tcp", "address": "127.0.0.1:0"},
             {"network": "unix", "address": "/a", "mode": 0o600},
         ],
+        "root_path": "",
         "backlog": 2048,
         "loops": 2,
         "access_log": True,

@@ -39,6 +39,11 @@ def test_fields() -> None:
     assert request_of(x) is request
 
 
+def test_the_path_of_a_proxy_is_part_of_addresses() -> None:
+    request = Context("the app", {}, {}, "/api").request_of(FakeExchange("/items"))  # type: ignore[arg-type]
+    assert (str(request.url), str(request.base_url)) == ("http://test:80/api/items", "http://test:80/api/")
+
+
 def test_without_host_the_servers_own_address_counts() -> None:
     x = FakeExchange("/a", headers=())
     x.server, x.client = ("::1", 8000), None
