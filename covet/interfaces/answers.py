@@ -8,15 +8,11 @@ from covet.core import Exchange
 logger = logging.getLogger("covet.error")
 
 PLAIN_TEXT = 2  # exchange.MediaType
-TEXTS = {413: b"Request Entity Too Large", 500: b"Internal Server Error", 503: b"Service Unavailable"}
+TEXTS = {500: b"Internal Server Error", 503: b"Service Unavailable"}
 
 
 class ClientDisconnected(OSError):
     """The client has gone: nothing can be sent to it, and no more of its request will come."""
-
-
-class BodyOverLimit(OSError):
-    """The request's body is over `max_body_size`."""
 
 
 def plain_answer(x: Exchange, status: int) -> None:
@@ -52,15 +48,14 @@ def answer_error(x: Exchange, error: BaseException, interface: str) -> None:
         interface: what the log calls the application.
     """
     expected = x.cancelled and _came_from(error, ClientDisconnected)
-    too_large = isinstance(error, BodyOverLimit)
-    if not expected and not too_large:
+    if not expected:
         logger.error("Exception in %s application, answering %s %s", interface, x.method, x.path, exc_info=error)
     if x.done:
         return
     if x.started or expected:
         x.abort()
     else:
-        plain_answer(x, 413 if too_large else 500)
+        plain_answer(x, 500)
 
 
 def answer_cancellation(x: Exchange) -> None:

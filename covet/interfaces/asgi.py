@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from types import CoroutineType
 from typing import Any
 
+from covet.concurrency import run_in_threadpool
 from covet.config import Settings
 from covet.core import BodyBroken, BodyTooLarge, Exchange, pack_head
 from covet.encoders import encode
@@ -21,6 +22,9 @@ AsgiApp = Callable[[Any, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable
 
 # How far a response has come.
 EXPECTED, HEAD_GIVEN, STREAMING, COMPLETE = range(4)
+
+FILE_PIECE = 262144
+"""Bytes of a file that are read and sent at a time."""
 
 
 class AsgiApplication:
@@ -61,7 +65,7 @@ def _call_of(app: AsgiApp, root_path: str, state: Mapping[str, Any]) -> Callable
         # Applications write into a scope, so nothing in it is shared between requests.
         scope["asgi"] = {"version": "3.0", "spec_version": "2.4"}
         scope["state"] = dict(state)
-        scope["extensions"] = {}
+        scope["extensions"] = {"http.response.pathsend": {}}
         if prefix:
             scope["path"] = root_path + scope["path"]
             scope["raw_path"] = prefix + scope["raw_path"]
@@ -101,7 +105,19 @@ def _failed(x: Exchange, error: BaseException) -> None:
 class Cycle:
     """One request and its response: `receive` and `send` are what the application is given."""
 
-    __slots__ = ("_broken", "_fields", "_first", "_left", "_length", "_phase", "_read_all", "_status", "_waiters", "_x")
+    __slots__ = (
+        "_broken",
+        "_fields",
+        "_first",
+        "_left",
+        "_length",
+        "_phase",
+        "_read_all",
+        "_status",
+        "_unread",
+        "_waiters",
+        "_x",
+    )
 
     def __init__(self, x: Exchange) -> None:
         self._x = x
@@ -123,10 +139,12 @@ class Cycle:
                 if whole is not None:
                     self._read_all = True
                     return {"type": "http.request", "body": whole, "more_body": False}
+                self._unread = x.content_length
             if not self._read_all:
                 piece = await self._piece()
                 if piece is not None:
-                    self._read_all = not piece
+                    self._unread -= len(piece)
+                    self._read_all = not piece or self._unread == 0
                     return {"type": "http.request", "body": piece, "more_body": not self._read_all}
         while not (self._broken or self._phase == COMPLETE or x.done or x.cancelled):
             await self._news()
@@ -141,13 +159,8 @@ class Cycle:
                 if piece is not None:
                     return piece
                 await self._news()
-        except BodyTooLarge:
-            if self._phase < STREAMING:
-                self._phase = COMPLETE
-                plain_answer(x, 413)
-                self._wake()
-        except BodyBroken:
-            pass
+        except (BodyTooLarge, BodyBroken):
+            pass  # the engine has answered with 413 or 400, or the client has gone
         self._read_all = self._broken = True
         return None
 
@@ -168,6 +181,8 @@ class Cycle:
             if message.get("trailers"):
                 raise RuntimeError("http.response.start: trailers are not supported; scope['extensions'] says what is")
             self._phase = HEAD_GIVEN
+        elif self._phase == HEAD_GIVEN and kind == "http.response.pathsend":
+            await self._send_file(message["path"])
         elif kind != "http.response.body" or self._phase not in (HEAD_GIVEN, STREAMING):
             self._refuse(kind)
         elif self._phase == HEAD_GIVEN and not message.get("more_body", False):
@@ -224,6 +239,17 @@ class Cycle:
             if not x.done:
                 x.finish()
             self._wake()
+
+    async def _send_file(self, path: str) -> None:
+        with await run_in_threadpool(open, path, "rb") as file:
+            piece = await run_in_threadpool(file.read, FILE_PIECE)
+            if len(piece) == self._length:
+                self._send_whole(piece)
+                return
+            while piece:
+                await self._send_piece(piece, True)
+                piece = await run_in_threadpool(file.read, FILE_PIECE)
+        await self._send_piece(b"", False)
 
     def _count(self, size: int, more: bool) -> None:
         """Sees to it that a body has the length that was announced: clients would wait, or misread what follows."""

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from covet.core import BodyBroken, BodyTooLarge, Exchange, pack_head
-from covet.interfaces.answers import BodyOverLimit, ClientDisconnected, respond
+from covet.interfaces.answers import ClientDisconnected, respond
 from covet.requests import news_of
 
 MAX_PENDING = 262144
@@ -115,9 +115,7 @@ class Cycle:
             while (piece := x.read()) is None:
                 await news_of(x)
             answer.set_result(piece)
-        except BodyTooLarge as error:
-            answer.set_exception(BodyOverLimit(str(error)))
-        except BodyBroken as error:
+        except (BodyTooLarge, BodyBroken) as error:  # the engine has answered, or the client has gone
             answer.set_exception(ClientDisconnected(str(error)))
         except BaseException as error:
             answer.set_exception(ClientDisconnected("the request is over"))
