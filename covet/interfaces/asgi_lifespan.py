@@ -31,6 +31,7 @@ class AsgiLifespan:
         if self._mode == "off":
             return {}
         self._task = asyncio.create_task(self._run(), name="covet-lifespan")
+        self._task.add_done_callback(_mark_as_seen)
         if await self._ask("startup"):
             return self._state
         task, self._task = self._task, None
@@ -82,3 +83,9 @@ class AsgiLifespan:
             answer.set_result(None)
         else:
             answer.set_exception(LifespanFailed(message.get("message", "") or f"The {event} failed."))
+
+
+def _mark_as_seen(task: "asyncio.Task[None]") -> None:
+    """Has asyncio not complain of an exception that `start` or `stop` deals with, or that a message has told."""
+    if not task.cancelled():
+        task.exception()

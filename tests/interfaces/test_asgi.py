@@ -36,7 +36,9 @@ def test_scope() -> None:
 
     async def main() -> None:
         async with serving(app, root_path="/api") as client:
-            request = b"GET /caf%C3%A9%2Fx?a=1&b=%20 HTTP/1.1\r\nHost: h:81\r\nX-A: 1\r\nx-a: 2\r\nConnection: close\r\n\r\n"
+            request = (
+                b"GET /caf%C3%A9%2Fx?a=1&b=%20 HTTP/1.1\r\nHost: h:81\r\nX-A: 1\r\nx-a: 2\r\nConnection: close\r\n\r\n"
+            )
             await client.raw(request)
             await client.http.post("/")
             port = int(client.server.address.rpartition(":")[2])  # type: ignore[union-attr]
