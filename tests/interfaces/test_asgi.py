@@ -125,10 +125,11 @@ def test_a_body_is_asked_for_with_100_continue() -> None:
 
 def test_a_body_over_the_limit_is_refused() -> None:
     outcome: list[Any] = []
+    begun = asyncio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         while (message := await receive())["type"] == "http.request" and message["more_body"]:
-            pass
+            begun.set()
         outcome.append(message["type"])
         try:
             await send(START)
@@ -137,6 +138,8 @@ def test_a_body_over_the_limit_is_refused() -> None:
             outcome.append("told")
 
     async def pieces() -> Any:
+        yield b"the first of many"
+        await soon(begun)
         for _ in range(40):
             yield bytes(1000)
 

@@ -99,8 +99,8 @@ def test_the_user_has_the_last_word() -> None:
         ({"interface": "rsgi"}, "interface must be one of auto, covet, asgi, wsgi, not 'rsgi'"),
         ({"lifespan": "maybe"}, "lifespan must be one of auto, on, off, not 'maybe'"),
         ({"threads": 0}, "threads must be from 1 to 4096, not 0"),
-        ({"root_path": "api"}, "root_path must be such as \"/api\", not 'api'"),
-        ({"root_path": "/api/"}, "root_path must be such as \"/api\", not '/api/'"),
+        ({"root_path": "api"}, "root_path must start with a slash and end without one, not 'api'"),
+        ({"root_path": "/api/"}, "root_path must start with a slash and end without one, not '/api/'"),
     ],
 )
 def test_options_that_cannot_be_used(options: dict[str, Any], text: str) -> None:
