@@ -6,6 +6,7 @@
 #include <malloc.h>
 #endif
 #include <string.h>
+#include <time.h>
 
 #define RETRY_SECONDS 0.005
 
@@ -132,6 +133,9 @@ static int runner_init(PyObject *self, PyObject *args, PyObject *kwargs) {
                      status == -EPROTO ? "it has another version or layout" : strerror(-status));
         return -1;
     }
+    struct timespec tick;
+    clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+    r->tick = (int64_t)tick.tv_sec * 1000000000 + tick.tv_nsec;
     r->attached = 1;
     r->live = PyMem_Calloc(r->port.slots, sizeof *r->live);
     if (r->live == NULL) {

@@ -88,6 +88,7 @@ typedef struct {
     PyObject *call;
     int status;
     int plain;
+    int slow; /* how many more calls are taken for slow, since one was */
 } Call;
 
 /* The module's types and objects; one for each binding, never static. */
@@ -115,7 +116,9 @@ struct Runner {
     char retry_due;
     char base_is_empty; /* no variable is set in base_context */
     char time_is_up; /* the event loop's other callbacks have waited long enough */
-    int64_t turn_began; /* by the coarse clock */
+    int64_t turn_began; /* by the coarse clock, in nanoseconds */
+    int64_t clock;      /* its last reading */
+    int64_t tick;       /* by how much it moves */
     Exchange **live; /* by slot index; owned */
     Exchange *starved;
     uint64_t in_flight;

@@ -73,3 +73,17 @@ def test_start_without_a_worker(tmp_path: Path) -> None:
         until(lambda: crew.engine.status()["connections"])
         crew.hire(0)
         assert answer.result().status_code == 200
+
+
+def test_a_slow_handler_keeps_no_finished_answer_waiting(tmp_path: Path) -> None:
+    with crew_of(tmp_path, 1) as crew, ThreadPoolExecutor(4) as pool:
+        one, two, three = (crew.client() for _ in range(3))
+        one.get("/block/0.1")  # it is known to be slow now
+        pool.submit(one.get, "/block/1")
+        until(lambda: crew.engine.status()["workers"][0]["begun"] == 2)
+        quick = pool.submit(two.get, "/pid")
+        until(lambda: crew.engine.status()["queued"] == 1)
+        slow = pool.submit(three.get, "/block/5")
+        until(lambda: crew.engine.status()["queued"] == 2)
+        assert quick.result().status_code == 200
+        assert not slow.done()
