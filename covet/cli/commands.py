@@ -1,18 +1,31 @@
 """The group of the commands."""
 
+from importlib import import_module
+
 import click
 
 from covet import __version__
-from covet.cli.check import check
-from covet.cli.routes import routes
-from covet.cli.run import dev, run
+
+# In the order of --help; each is what its module calls by the same name.
+NAMES = ("run", "dev", "routes", "check")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """Loads a command when it is asked for: what the others would take stays in memory while the server runs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of the commands."""
+        return list(NAMES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name; None if there is none."""
+        if cmd_name not in NAMES:
+            return None
+        command: click.Command = getattr(import_module(f"covet.cli.{cmd_name}"), cmd_name)
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="covet", message="%(prog)s %(version)s")
 def main() -> None:
     """CovetPy: a web framework and server for Python."""
-
-
-for command in (run, dev, routes, check):
-    main.add_command(command)

@@ -75,7 +75,8 @@ def test_help_has_every_option() -> None:
 
 
 def test_dev_takes_the_options_of_run() -> None:
-    dev = main.commands["dev"]
+    from covet.cli.dev import dev
+
     assert [p.name for p in dev.params] == [p.name for p in run.params]
 
 
@@ -171,6 +172,9 @@ def test_an_environment_file_that_is_not_there(served: dict[str, Any]) -> None:
 
 
 def test_commands_have_help() -> None:
-    for name, command in main.commands.items():
-        assert isinstance(command, click.Command) and inspect.getdoc(command.callback)
+    context = click.Context(main)
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
+        assert command is not None and inspect.getdoc(command.callback)
         assert invoke(name, "--help").exit_code == 0
+    assert invoke("nonsense").exit_code == 2

@@ -1,0 +1,24 @@
+"""`covet dev`."""
+
+from typing import Any
+
+import click
+
+from covet.cli.option import Command, add, given
+from covet.cli.options import RUN_OPTIONS, version
+from covet.cli.serving import serve
+
+DEVELOPMENT = {"reload": True, "debug": True}
+
+
+@click.command(cls=Command)
+@click.argument("app", envvar="COVET_APP", required=False)
+@add(RUN_OPTIONS)
+@version
+@click.pass_context
+def dev(context: click.Context, /, app: str | None, **values: Any) -> None:
+    """Serve APP while it is being written.
+
+    As covet run with --reload and --debug.
+    """
+    serve(app, {**DEVELOPMENT, **given(context, values)}, values["app_dir"])
