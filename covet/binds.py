@@ -1,8 +1,9 @@
 """Addresses to listen on: how they are written, and how the engine is told."""
 
+import errno
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from covet.checks import ConfigError
 
 FIRST_INHERITED = 3  # sd_listen_fds(3): descriptors are passed from this number on
 HIGHEST_PORT = 65535
+BIND_ERRORS = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,28 @@ def prepare_inherited(binds: Iterable[Bind], backlog: int) -> None:
         except OSError as error:
             reason = os.strerror(error.errno).lower() if error.errno else str(error)
             raise NoSocket(f"fd: descriptor {number} is not a socket to listen on: {reason}") from None
+
+
+def describe_all(binds: Sequence[Bind], address: Callable[[int], str | None]) -> str:
+    """Where a server listens, in words.
+
+    Args:
+        binds: the addresses to listen on.
+        address: gives, of a bind's place among them, where the engine has bound it.
+    """
+    return ", ".join(describe(bind, address(number)) for number, bind in enumerate(binds))
+
+
+def bind_error(text: str, binds: Sequence[Bind]) -> str:
+    """The engine's error in asyncio's words if it is about a TCP address, else as it is."""
+    bind = next((bind for bind in binds if bind.network == "tcp" and f"tcp:{bind.address}:" in text), None)
+    for number in BIND_ERRORS:
+        reason = os.strerror(number).lower()
+        if bind is not None and reason in text.lower():
+            host, _, port = bind.address.rpartition(":")
+            where = (host.strip("[]"), int(port))
+            return f"[Errno {number}] error while attempting to bind on address {where}: {reason}"
+    return text
 
 
 def inherited(environment: Mapping[str, str] = os.environ) -> list[Bind]:

@@ -107,7 +107,10 @@ def _serve_here(app: object, options: ServeOptions, settings: Mapping[str, Any])
 
 
 def _supervise(app: str, options: ServeOptions, settings: Mapping[str, Any]) -> None:
-    raise ConfigError("workers must be 1: this version cannot serve with several worker processes yet")
+    from covet.supervisor import supervise
+    from covet.supervisor.options import options_for
+
+    sys.exit(supervise(options_for(app, options, settings)))
 
 
 def _or_exit(function: Callable[[], None]) -> None:

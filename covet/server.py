@@ -1,7 +1,6 @@
 """Serving: the engine and one worker in this process, from start-up to shutdown."""
 
 import asyncio
-import errno
 import logging
 import os
 import signal
@@ -11,7 +10,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-from covet.binds import describe
+from covet.binds import bind_error, describe_all
 from covet.config import ServeOptions, Settings
 from covet.engine import Engine, EngineError
 from covet.eventloop import CANCEL_SECONDS
@@ -23,7 +22,6 @@ logger = logging.getLogger("covet.error")
 
 STOP_SECONDS = 5.0
 POLL_SECONDS = 0.02
-BIND_ERRORS = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
 
 
 class StartFailed(Exception):
@@ -102,13 +100,13 @@ class Server:
         try:
             engine, worker = self._open(loop, state)
         except EngineError as error:
-            logger.error(self._bind_error(str(error)))
+            logger.error(bind_error(str(error), self.options.binds))
             await self._shut_down(lifespan)
             raise StartFailed(str(error)) from None
         try:
             self._engine = engine
             self.started = True
-            logger.info("Covet running on %s (Press CTRL+C to quit)", self._places(engine))
+            logger.info("Covet running on %s (Press CTRL+C to quit)", describe_all(self.options.binds, engine.address))
             while not self._should_exit:
                 await self._changed.wait()
                 self._changed.clear()
@@ -158,22 +156,6 @@ class Server:
             **self.options.engine(),
             **self.app.engine(),
         }
-
-    def _places(self, engine: Engine) -> str:
-        """Where the server listens."""
-        binds = enumerate(self.options.binds)
-        return ", ".join(describe(bind, engine.address(number)) for number, bind in binds)
-
-    def _bind_error(self, text: str) -> str:
-        """The error in asyncio's words if it is about a TCP address."""
-        bind = next((b for b in self.options.binds if b.network == "tcp" and f"tcp:{b.address}:" in text), None)
-        for number in BIND_ERRORS:
-            reason = os.strerror(number).lower()
-            if bind is not None and reason in text.lower():
-                host, _, port = bind.address.rpartition(":")
-                where = (host.strip("[]"), int(port))
-                return f"[Errno {number}] error while attempting to bind on address {where}: {reason}"
-        return text
 
     # ---- shutdown -----------------------------------------------------------------
 

@@ -130,7 +130,7 @@ func (c *Config) check() error {
 		least, most int64
 	}{
 		{"loops", int64(c.Loops), 1, 32},
-		{"places", int64(c.Places), 1, 64},
+		{"places", int64(c.Places), 1, 128},
 		{"backlog", int64(c.Backlog), 1, 1 << 20},
 		{"worker_connections", int64(c.WorkerConnections), 1, 1 << 20},
 		{"request_buffer_size", int64(c.RequestBufferSize), 1024, 65535},

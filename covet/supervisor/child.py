@@ -1,0 +1,254 @@
+"""One worker process, as its supervisor sees it."""
+
+import asyncio
+import enum
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import msgspec
+
+from covet.control import (
+    TRACE_SIGNAL,
+    Attach,
+    Closed,
+    Drain,
+    Failed,
+    Hello,
+    Leaving,
+    Link,
+    Ready,
+    Setup,
+    ToSupervisor,
+)
+from covet.supervisor.errors import WorkerFailed
+
+TRACE_BYTES = 65536
+TRACE_SECONDS = 1.0
+TRACE_REST_SECONDS = 0.05
+# They reach the whole group of a terminal; a worker unblocks them when it has handlers for them.
+GROUP_SIGNALS = (signal.SIGINT, signal.SIGHUP)
+
+
+class State(enum.Enum):
+    """Where a worker is on its way."""
+
+    STARTING = "starting"
+    READY = "ready"
+    SERVING = "serving"
+    LEAVING = "leaving"
+
+
+class Child:
+    """A worker process.
+
+    Args:
+        place: its place on the channel.
+        setup: what it serves, and how.
+        cpu: the CPU that it is to run on; None leaves it to the system.
+
+    Attributes:
+        place: its place on the channel.
+        state: where it is on its way.
+        attached: it was given the channel's descriptors.
+        table: the number of its table of routes; 0 before it has one.
+        started: when it was started, on the monotonic clock.
+        request_limit: the requests after which it is replaced; None is no limit.
+        hello: its configuration; the future fails with WorkerFailed.
+        ready: the end of its start-up; the future fails with WorkerFailed.
+        closed: it has let go of the channel, or ended.
+        ended: its exit code, or minus the number of the signal that killed it.
+    """
+
+    def __init__(self, place: int, setup: Setup, cpu: int | None = None) -> None:
+        loop = asyncio.get_running_loop()
+        self.place = place
+        self.cpu = cpu
+        self.state = State.STARTING
+        self.attached = False
+        self.table = 0
+        self.request_limit: int | None = None
+        self.on_leaving: Callable[[Child], None] | None = None
+        self.hello: asyncio.Future[Hello] = loop.create_future()
+        self.ready: asyncio.Future[None] = loop.create_future()
+        self.closed = asyncio.Event()
+        self.ended: asyncio.Future[int] = loop.create_future()
+        self.started = time.monotonic()
+        self._spawn()
+        self._watch(loop)
+        with suppress(OSError):  # it has died already, which the descriptors tell
+            self._link.send(setup)
+
+    # ---- the process --------------------------------------------------------------
+
+    def _spawn(self) -> None:
+        ours, theirs = socket.socketpair()
+        self._trace, trace = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        arguments = [str(theirs.fileno()), str(trace), str(os.getpid())]
+        command = [sys.executable, *_interpreter_options(), "-m", "covet.worker_process", *arguments]
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_SIGNALS)
+        try:
+            self._process = subprocess.Popen(command, pass_fds=(theirs.fileno(), trace))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+            theirs.close()
+            os.close(trace)
+        if self.cpu is not None:
+            with suppress(OSError):  # it has ended, or the CPU was taken from us
+                os.sched_setaffinity(self.pid, {self.cpu})
+        self._link = Link(ours, ToSupervisor)
+        self._pidfd = os.pidfd_open(self.pid)
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.add_reader(self._pidfd, self._on_end)
+        loop.add_reader(self._link.fileno(), self._on_message)
+
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
+
+    @property
+    def name(self) -> str:
+        """What the worker is called in the log."""
+        return f"worker {self.place + 1}"
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was started."""
+        return time.monotonic() - self.started
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process has not ended."""
+        return not self.ended.done()
+
+    def kill(self) -> None:
+        """Ends the process at once."""
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        if self._pidfd >= 0:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, number)
+
+    def _on_end(self) -> None:
+        self._read_last()
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._pidfd)
+        code = self._process.wait()
+        os.close(self._pidfd)
+        os.close(self._trace)
+        self._link.close()
+        self._pidfd = -1
+        self._fail(WorkerFailed(f"Child process [{self.pid}] {describe_end(code)} before it could serve"))
+        self.closed.set()
+        self.ended.set_result(code)
+
+    def _fail(self, failure: WorkerFailed) -> None:
+        for future in (self.hello, self.ready):
+            if not future.done():
+                future.set_exception(failure)
+                future.exception()  # whoever waits for the other one hears of it too
+
+    # ---- messages -------------------------------------------------------------------
+
+    def attach(self, descriptors: Sequence[int]) -> None:
+        """Gives it the channel's descriptors."""
+        self.attached = True
+        with suppress(OSError):
+            self._link.send(Attach(self.place), descriptors)
+
+    def drain(self, limit: float) -> None:
+        """Tells it to finish what it has begun, within `limit` seconds, and to end."""
+        with suppress(OSError):
+            self._link.send(Drain(limit))
+
+    def _on_message(self) -> None:
+        try:
+            messages = self._link.receive()
+        except (EOFError, ConnectionError):
+            asyncio.get_running_loop().remove_reader(self._link.fileno())
+            return
+        except msgspec.DecodeError:
+            self.kill()  # the application wrote into a descriptor that is not its own
+            return
+        for message in messages:
+            self._take(message)
+
+    def _take(self, message: ToSupervisor) -> None:
+        match message:
+            case Hello() if not self.hello.done():
+                self.hello.set_result(message)
+            case Ready() if not self.ready.done():
+                if self.state is State.STARTING:
+                    self.state = State.READY
+                self.ready.set_result(None)
+            case Failed():
+                self._fail(WorkerFailed(message.text, message.trace, message.code))
+            case Closed():
+                self.closed.set()
+            case Leaving() if self.on_leaving is not None:
+                self.on_leaving(self)
+
+    def _read_last(self) -> None:
+        """What it said before it ended."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._link.fileno())
+        with suppress(EOFError, OSError, msgspec.DecodeError):
+            while messages := self._link.receive():
+                for message in messages:
+                    self._take(message)
+
+    # ---- questions ------------------------------------------------------------------
+
+    async def traceback(self) -> str:
+        """Where its main thread is, in faulthandler's words; empty if it does not say."""
+        self._read_trace()  # an older answer
+        self._signal(TRACE_SIGNAL)
+        text = b""
+        deadline = time.monotonic() + TRACE_SECONDS
+        while time.monotonic() < deadline:
+            await asyncio.sleep(TRACE_REST_SECONDS)
+            piece = self._read_trace()
+            if text and not piece:
+                break  # it came in several writes, and no more follow
+            text += piece
+        return text.decode("utf-8", "replace")
+
+    def _read_trace(self) -> bytes:
+        if self._pidfd < 0:
+            return b""
+        try:
+            return os.read(self._trace, TRACE_BYTES)
+        except BlockingIOError:
+            return b""
+
+    def resident_bytes(self) -> int:
+        """Its resident memory; 0 if it has ended."""
+        try:
+            with open(f"/proc/{self.pid}/statm", encoding="ascii") as file:
+                return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        except (OSError, IndexError):
+            return 0
+
+
+def describe_end(code: int) -> str:
+    """How a process ended, of its exit code."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"
+
+
+def _interpreter_options() -> list[str]:
+    """The options of this interpreter, such as -X dev and -O, for another one."""
+    options: Callable[[], list[str]] | None = getattr(subprocess, "_args_from_interpreter_flags", None)
+    return options() if options is not None else []

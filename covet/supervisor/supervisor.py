@@ -1,0 +1,256 @@
+"""The supervisor: from the first worker's start to the last one's end."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from typing import Any
+
+from covet.binds import describe_all
+from covet.supervisor.blocked import BlockedWatch
+from covet.supervisor.errors import StartFailed, WorkerFailed
+from covet.supervisor.keeper import Keeper
+from covet.supervisor.options import SupervisorOptions
+from covet.supervisor.pool import POLL_SECONDS, Pool
+from covet.supervisor.recycling import Recycler
+from covet.supervisor.reload import FileWatch
+from covet.supervisor.report import report
+from covet.supervisor.rolling import Rolling
+from covet.supervisor.tables import Engine, Tables
+
+logger = logging.getLogger("covet.error")
+
+STOP_SECONDS = 5.0
+PATIENCE_SECONDS = 0.5
+
+
+class Supervisor:
+    """Runs one engine in this process and the workers in theirs.
+
+    Args:
+        options: how.
+        make_engine: makes an engine of its configuration. Raises RuntimeError.
+
+    Raises:
+        ConfigError: reload is wanted and cannot be.
+    """
+
+    def __init__(self, options: SupervisorOptions, make_engine: Callable[[Mapping[str, Any]], Engine]) -> None:
+        self._options = options
+        places = 2 * options.most
+        self._tables = Tables(make_engine, options.serve, places)
+        self._pool = Pool(options, self._tables, places)
+        self._rolling = Rolling(self._pool, self._tables)
+        self._keeper = Keeper(self._pool, self._rolling, options.workers)
+        self._files = FileWatch(options.serve) if options.serve.reload else None
+        self._restart = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._force = asyncio.Event()
+        self._serving = False
+
+    # ---- from outside ---------------------------------------------------------------
+
+    @property
+    def workers(self) -> int:
+        """How many workers are wanted."""
+        return self._keeper.count
+
+    def set_workers(self, count: int) -> None:
+        """Changes how many workers are wanted, within the options' limits."""
+        self._keeper.set_count(min(max(count, self._options.workers_min), self._options.most))
+
+    def status(self) -> dict[str, Any]:
+        """The engine's figures, and of each worker its process, age in seconds and resident memory in bytes."""
+        figures = self._tables.engine.status()
+        of_place = {worker["place"]: worker for worker in figures["workers"]}
+        figures["workers"] = [
+            {
+                **of_place.get(child.place, {"place": child.place, "state": child.state.value}),
+                "pid": child.pid,
+                "age": round(child.age, 3),
+                "rss": child.resident_bytes(),
+            }
+            for child in self._pool.children
+        ]
+        return {**figures, "pid": os.getpid(), "wanted": self.workers}
+
+    # ---- the whole life -------------------------------------------------------------
+
+    async def run(self) -> int:
+        """Serves until SIGINT or SIGTERM, and returns the exit code."""
+        logger.info("Started parent process [%d]", os.getpid())
+        self._take_signals()
+        background = [self._background(self._files.run())] if self._files is not None else []
+        try:
+            code = await self._until_stopped(self._start())
+            if code is None and not self._stop.is_set():
+                background += self._begin()
+                await self._stop.wait()
+            await self._finish(background)
+        finally:
+            self._pool.kill_all()
+            await self._pool.gone()
+            self._tables.close()
+        logger.info("Stopping parent process [%d]", os.getpid())
+        return code or 0
+
+    @staticmethod
+    def _background(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        task = asyncio.create_task(work)
+        task.add_done_callback(_tell_error)
+        return task
+
+    async def _until_stopped(self, work: Coroutine[Any, Any, int | None]) -> int | None:
+        """The result of some work, or None if the server is to stop before there is one."""
+        task, stopped = asyncio.ensure_future(work), asyncio.ensure_future(self._stop.wait())
+        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if task.done():
+            return task.result()
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        return None
+
+    # ---- the first start --------------------------------------------------------------
+
+    async def _start(self) -> int | None:
+        """Has all workers ready and the engine at work; an exit code if that cannot be."""
+        while True:
+            try:
+                await self._start_all()
+                return None
+            except StartFailed as failure:
+                logger.error("%s", failure)
+                return failure.code
+            except WorkerFailed as failure:
+                self._pool.stopping = True
+                self._pool.kill_all()
+                report(failure)
+                if self._files is None:
+                    logger.error("Application startup failed. Exiting.")
+                    return failure.code
+            await self._pool.gone()
+            self._tables.close()
+            logger.error("Application startup failed. Waiting for a change of the files.")
+            await self._files.changes()
+            self._pool.stopping = False
+
+    async def _start_all(self) -> None:
+        """Raises WorkerFailed if one of the workers does not come to serve, StartFailed if the engine does not."""
+        children = [self._pool.spawn() for _ in range(self._keeper.count)]
+        await asyncio.gather(*(self._pool.prepare(child, renew=False) for child in children))
+        for child in children:
+            self._pool.admit(child)
+        try:
+            self._tables.engine.start()
+        except RuntimeError as error:
+            raise StartFailed(str(error)) from None
+        where = describe_all(self._options.serve.binds, self._tables.engine.address)
+        logger.info("Covet running on %s (Press CTRL+C to quit)", where)
+
+    def _begin(self) -> list["asyncio.Task[None]"]:
+        """Starts what goes on while the server serves."""
+        self._serving = True
+        engine = self._tables.engine
+        self._blocked = BlockedWatch(engine, self._pool, self._options.serve.timeout_worker_healthcheck)
+        self._blocked.start()
+        self._pool.on_change = self._keeper.look
+        self._pool.on_death = self._keeper.died
+        self._keeper.look()
+        work = [self._keeper.run(), self._restarts()]
+        if self._files is not None:
+            work.append(self._reloads(self._files))
+        if self._options.recycles:
+            work.append(Recycler(self._options.serve, engine, self._pool, self._rolling).run())
+        return [self._background(one) for one in work]
+
+    # ---- restarts -----------------------------------------------------------------------
+
+    async def _restarts(self) -> None:
+        while True:
+            await self._restart.wait()
+            self._restart.clear()
+            if await self._rolling.restart(self._keeper.count):
+                self._keeper.backoff.reset()
+
+    async def _reloads(self, files: FileWatch) -> None:
+        while True:
+            changed = await files.changes()
+            logger.warning("WatchFiles detected changes in %s. Reloading...", ", ".join(changed))
+            self._restart.set()
+
+    # ---- the end --------------------------------------------------------------------------
+
+    async def _finish(self, background: list["asyncio.Task[None]"]) -> None:
+        """Lets requests and the workers' shutdown finish within their limits, unless a second signal comes."""
+        self._pool.stopping = True
+        for task in background:
+            task.cancel()
+        if self._serving:
+            logger.info("Shutting down")
+            self._blocked.stop()
+            ending, forced = asyncio.ensure_future(self._drain()), asyncio.ensure_future(self._force.wait())
+            await asyncio.wait({ending, forced}, return_when=asyncio.FIRST_COMPLETED)
+            ending.cancel()
+            forced.cancel()
+        self._pool.kill_all()
+        await self._pool.gone()
+        if self._serving:
+            await asyncio.sleep(POLL_SECONDS)  # the engine sends what the workers still answered
+            if not self._tables.engine.stop(STOP_SECONDS):
+                logger.error("The engine did not stop within %g seconds", STOP_SECONDS)
+
+    async def _drain(self) -> None:
+        engine, loop = self._tables.engine, asyncio.get_running_loop()
+        engine.drain()
+        begin = loop.time()
+        deadline = begin + self._options.serve.timeout_graceful_shutdown
+        told = False
+        while engine.status()["connections"]:
+            if loop.time() >= deadline:
+                logger.error("Timeout of the graceful shutdown exceeded, closing what is left")
+                break
+            if not told and loop.time() > begin + PATIENCE_SECONDS:
+                logger.info("Waiting for connections to close. (CTRL+C to force quit)")
+                told = True
+            await asyncio.sleep(POLL_SECONDS)
+        for child in self._pool.children:
+            self._pool.dismiss(child)
+        left = max(0.0, deadline - loop.time())
+        await asyncio.gather(*(self._pool.end(child, left) for child in self._pool.children))
+
+    # ---- signals ------------------------------------------------------------------------------
+
+    def _take_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self._on_stop)
+        loop.add_signal_handler(signal.SIGTERM, self._on_stop)
+        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+        loop.add_signal_handler(signal.SIGTTIN, self._on_step, 1)
+        loop.add_signal_handler(signal.SIGTTOU, self._on_step, -1)
+
+    def _on_stop(self) -> None:
+        if self._stop.is_set():
+            self._force.set()
+        self._stop.set()
+
+    def _on_hangup(self) -> None:
+        if self._serving:
+            logger.info("Received SIGHUP, restarting processes.")
+            self._restart.set()
+
+    def _on_step(self, step: int) -> None:
+        name, action = ("SIGTTIN", "incrementing") if step > 0 else ("SIGTTOU", "decrementing")
+        logger.info("Received %s, %s number of processes.", name, action)
+        before = self.workers
+        self.set_workers(before + step)
+        if self.workers == before:
+            logger.info("The number of processes stays %d.", before)
+
+
+def _tell_error(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.critical("The supervisor has failed in %s", task.get_name(), exc_info=error)
