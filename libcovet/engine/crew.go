@@ -4,8 +4,6 @@ import (
 	"math"
 	"slices"
 	"time"
-
-	"github.com/covetpy/covetpy/bridge"
 )
 
 const (
@@ -32,6 +30,16 @@ const (
 // nobody is no place of a worker.
 const nobody = -1
 
+// inboxes is what a loop sees of the workers through its port.
+type inboxes interface {
+	Waiting(place int) int  // requests in its inbox
+	Begun(place int) uint64 // requests that it has taken
+	Beat(place int) int64   // when it last came for requests
+	Sleeps(place int) bool  // it waits for its doorbell
+	Rings(place int) bool   // which will ring at the end of the turn
+	Nudge(place int) bool   // rings it now; false if it was awake
+}
+
 // member is what a loop knows of a worker that it may post to.
 type member struct {
 	place   int
@@ -53,7 +61,7 @@ type member struct {
 // crew is the workers that a loop may post to. It belongs to the loop's
 // thread, so each loop has its own.
 type crew struct {
-	port    *bridge.Port
+	port    inboxes
 	members []member
 	lookAt  int64 // when to watch next; 0 is not at all
 	pause   int64
