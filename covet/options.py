@@ -60,8 +60,8 @@ class ServeOptions:
         timeout_worker_healthcheck: how long a worker's event loop may be blocked before the worker is killed; None is
             for ever.
         workers: worker processes, or "auto"; None leaves it to the application.
-        workers_min: the fewest that "auto" keeps; None is one.
-        workers_max: the most that "auto" starts; None is one for each CPU.
+        workers_min: the fewest that "auto" keeps; None is one for each CPU, or workers_max if that is less.
+        workers_max: the most that "auto" starts; None is one for each CPU, or workers_min if that is more.
         workers_lifetime: how long a worker serves before it is replaced; None is for ever.
         workers_max_rss: the resident memory, in MiB, with which a worker is replaced; None is no limit.
         limit_max_requests: the requests after which a worker is replaced; None is no limit.

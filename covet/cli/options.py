@@ -92,7 +92,7 @@ WORKERS = in_section(
         type=Texts("N|auto"),
         help="Worker processes; auto follows CPUs and load. Else WEB_CONCURRENCY or the application says how many.",
     ),
-    option("--workers-min", type=int, help="Fewest workers of auto; 1 by default."),
+    option("--workers-min", type=int, help="Fewest workers of auto; one for each CPU by default."),
     option("--workers-max", type=int, help="Most workers of auto; one for each CPU by default."),
     option("--workers-lifetime", type=DURATION, help="Replace a worker after this time, such as 6h."),
     option("--workers-max-rss", type=SIZE, help="Replace a worker with so much memory: MiB, or such as 1GB."),
