@@ -43,6 +43,10 @@ static int put(PyObject *dict, PyObject *key, PyObject *value) {
 
 PyObject *exchange_scope(PyObject *self, PyObject *template) {
     const Types *t = ((Exchange *)self)->runner->types;
+    if (!PyDict_Check(template)) {
+        PyErr_SetString(PyExc_TypeError, "the template of a scope must be a dict");
+        return NULL;
+    }
     PyObject *scope = PyDict_Copy(template);
     for (int i = 0; scope != NULL && i < SCOPE_FIELDS; i++) {
         if (put(scope, t->scope[i].key, t->scope[i].get(self, NULL)) < 0) {

@@ -191,7 +191,7 @@ class Cycle:
         self._check_bytes(body)
         if self._length >= 0 and self._length != len(body) and not self._without_body:
             raise RuntimeError(f"the response's body has {len(body)} bytes, its Content-Length says {self._length}")
-        self._respond(body)
+        self._respond(body, wake=False)  # the end, which follows at once, wakes the loop
 
     def _write(self, data: bytes) -> None:
         """Sends a piece of the body; waits while the application is too far ahead of its client."""
@@ -225,10 +225,10 @@ class Cycle:
         elif not self._complete:
             self._ask(_FINISH)
 
-    def _respond(self, body: bytes) -> None:
+    def _respond(self, body: bytes, *, wake: bool = True) -> None:
         self._sent = self._complete = True
         self._left = 0
-        self._ask(_Respond(self._status, self._fields, self._length, body))
+        self._ask(_Respond(self._status, self._fields, self._length, body), wake=wake)
 
     def _check_started(self) -> None:
         if not self._status:
@@ -257,7 +257,8 @@ class Cycle:
             self._pending += len(data)
         self._ask(bytes(data))
 
-    def _ask(self, request: Any) -> None:
+    def _ask(self, request: Any, *, wake: bool = True) -> None:
         self._asked.append(request)
-        with suppress(RuntimeError):  # the loop is closed: the server has ended
-            self._loop.call_soon_threadsafe(self._wake)
+        if wake:
+            with suppress(RuntimeError):  # the loop is closed: the server has ended
+                self._loop.call_soon_threadsafe(self._wake)

@@ -20,6 +20,7 @@ CAPABILITIES = (
     "errors",
     "lifespan",
     "constant-routes",
+    "asgi",
 )
 
 

@@ -33,6 +33,7 @@ def test_fields_of_a_request(lib: ctypes.CDLL) -> None:
         "content_length",
         "num_params",
         "cancelled",
+        "lost",
         "started",
         "done",
         "state",
@@ -42,7 +43,7 @@ def test_fields_of_a_request(lib: ctypes.CDLL) -> None:
         "route": 1, "verdict": 0, "method": "GET", "scheme": "http", "http_version": "1.1",
         "target": b"/a%20b?q=1", "raw_path": b"/a%20b", "path": "/a b", "query_string": b"q=1",
         "host": "test:80", "client": ("127.0.0.1", 5000), "server": ("test", 80), "content_length": -1,
-        "num_params": 0, "cancelled": False, "started": False, "done": False, "state": None,
+        "num_params": 0, "cancelled": False, "lost": False, "started": False, "done": False, "state": None,
     }  # fmt: skip
 
 
