@@ -12,15 +12,15 @@ def test_a_blocked_worker_delays_only_what_it_has_begun(tmp_path: Path) -> None:
         clients = [crew.client() for _ in range(32)]
         for client in clients:
             client.get("/pid")
-        blocked = pool.submit(clients[0].get, "/block/4")
+        blocked = pool.submit(clients[0].get, "/block/8")
         until(lambda: sum(worker["begun"] for worker in crew.engine.status()["workers"]) == 33)
         began = time.monotonic()
-        for _ in range(5):
+        for _ in range(3):
             assert all(answer.status_code == 200 for answer in pool.map(lambda c: c.get("/pid"), clients[1:]))
-        assert not blocked.done(), f"155 requests took {time.monotonic() - began:.1f} s"
+        assert not blocked.done(), f"93 requests took {time.monotonic() - began:.1f} s"
         assert blocked.result().status_code == 200
         events = until(lambda: [e for e in crew.engine.events() if e["event"] == "unblocked"])
-        assert 3.5 < events[0]["seconds"] < 6
+        assert events[0]["seconds"] > 7
 
 
 def test_a_blocked_event_loop_is_reported(tmp_path: Path) -> None:
