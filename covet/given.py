@@ -6,7 +6,7 @@ from typing import Any
 
 from covet.binds import inherited
 from covet.checks import ConfigError, check_duration, check_size, check_whole
-from covet.config import SETTING_NAMES
+from covet.config import SETTING_NAMES, Settings
 from covet.options import OPTION_NAMES, ServeOptions
 
 # Names of `covet.run` that are not fields of ServeOptions, or of Settings under another name.
@@ -55,6 +55,7 @@ def read(
             settings[name] = _convert(name, value)
     if given.get("timeout_keep_alive") is not None:
         settings["keepalive_timeout"] = check_duration("timeout_keep_alive", given["timeout_keep_alive"])
+    Settings(**settings)  # says what is wrong with them before anything is started
     _check_addresses(options)
     _look_up(options, environment)
     return ServeOptions(**options), settings

@@ -19,14 +19,17 @@ from covet.options import ServeOptions
 from covet.process import ProcessError, load_env_file, pid_file, set_name
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     from covet.interfaces import Application
+    from covet.run_options import RunOptions
 
 logger = logging.getLogger("covet.error")
 
 NEEDS_A_NAME = "You must pass the application as an import string to enable 'reload' or 'workers'."
 
 
-def run(app: Any, **options: Any) -> None:
+def run(app: Any, **options: "Unpack[RunOptions]") -> None:
     """Serves an application until SIGINT or SIGTERM.
 
     Args:

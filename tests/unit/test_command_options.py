@@ -17,6 +17,7 @@ from covet.cli.option import Option
 from covet.cli.run import run
 from covet.given import RUN_NAMES
 from covet.options import ServeOptions
+from covet.run_options import RunOptions
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
 ROW = re.compile(r"^\| (`-[^|]*) \| ([^|]*?)\s*\|", re.MULTILINE)
@@ -42,6 +43,10 @@ def shown(option: Option) -> str:
 def test_the_command_line_has_every_option_of_run() -> None:
     names = {option.name for option in options()}
     assert names == RUN_NAMES - {"title", "version", "keepalive_timeout"}
+
+
+def test_type_checkers_know_every_option_of_run() -> None:
+    assert RunOptions.__optional_keys__ == RUN_NAMES
 
 
 def test_defaults_are_the_same_in_python() -> None:
