@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import os
 import sys
 
 from covet.checks import ConfigError
@@ -61,7 +62,7 @@ def load_app(name: str, *, app_dir: str | None = None, factory: bool = False) ->
         SystemExit: with code 3 if there is no such application; the log says why.
     """
     if app_dir is not None:
-        sys.path.insert(0, app_dir)
+        sys.path.insert(0, os.path.abspath(app_dir))  # the application may go elsewhere
     try:
         return import_app(name, factory=factory)
     except ImportFailed as error:

@@ -113,7 +113,8 @@ def _supervise(app: str, options: ServeOptions, settings: Mapping[str, Any]) -> 
     from covet.supervisor import supervise
     from covet.supervisor.options import options_for
 
-    sys.exit(supervise(options_for(app, options, settings)))
+    if code := supervise(options_for(app, options, settings)):
+        sys.exit(code)
 
 
 def _or_exit(function: Callable[[], None]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -162,3 +163,17 @@ def test_run_in_python(folder: Path) -> None:
     finally:
         process.terminate()
         assert process.wait(LIMIT) == 0
+
+
+def test_dev(folder: Path) -> None:
+    source = (folder / "main.py").read_text("utf-8")
+    (folder / "main.py").write_text(source + "\n@app.get('/fail')\nasync def fail(): 1 / 0\n", "utf-8")
+    with running("dev", *PORT, cwd=folder) as server:
+        address = ("127.0.0.1", server.ports[0])
+        status, _, body = get(address, "/fail")
+        assert status == 500 and "ZeroDivisionError" in body
+        (folder / "main.py").write_text(source.replace('"hello"', '"changed"'), "utf-8")
+        end = time.monotonic() + LIMIT
+        while get(address)[2] != '"changed"':
+            assert time.monotonic() < end, server.log
+            time.sleep(0.05)

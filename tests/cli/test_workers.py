@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .support import APPLICATION, Running, covet, get, running
+from .support import APPLICATION, LIMIT, Running, covet, get, running
 
 PORT = ("--port", "0")
 SEVERAL = APPLICATION.replace("CovetPy()", "CovetPy(workers=2)")
-ATTEMPTS = 500
 
 
 def workers_of(server: Running, count: int) -> set[int]:
     """The processes that answer, once so many have been seen."""
     seen: set[int] = set()
-    for _ in range(ATTEMPTS):
+    end = time.monotonic() + LIMIT
+    while time.monotonic() < end:
         seen.add(int(get(("127.0.0.1", server.ports[0]), "/pid")[2]))
         if len(seen) == count:
             return seen
