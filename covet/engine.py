@@ -5,7 +5,9 @@ Their declarations are compiled into `_engine_abi.py`, which
 """
 
 import json
+import mmap
 import os
+import resource
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -17,6 +19,8 @@ TEXT_BYTES = 4096
 STATUS_BYTES = 32768
 EVENT_BYTES = 32768
 MAX_DESCRIPTORS = 64
+# The Go runtime reserves much more than it uses, and ends the process if it cannot.
+RUNTIME_ADDRESSES = 1792 << 20
 
 
 class EngineError(RuntimeError):
@@ -31,6 +35,30 @@ def _library() -> Any:
         return ffi.dlopen(path)
     except OSError as error:
         raise EngineError(f"the engine cannot be loaded: {error}") from None
+
+
+def check_address_space(pool_bytes: int, mappings: int) -> None:
+    """Finds out whether the process's limit of address space leaves an engine enough.
+
+    Args:
+        pool_bytes: the size of the memory pool.
+        mappings: how often this process maps it: once for the engine, and once for a worker.
+
+    Raises:
+        EngineError: it does not.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return
+    # Beside the pool, the channel has what requests need, a few hundredths of it.
+    needed = RUNTIME_ADDRESSES + mappings * (pool_bytes + pool_bytes // 20)
+    try:
+        mmap.mmap(-1, needed, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=0).close()
+    except OSError:
+        raise EngineError(
+            f"the engine needs {needed >> 20} MiB of address space, and of the limit of {limit >> 20} MiB (ulimit -v) "
+            "less than that is left: raise the limit, or make memory_pool_size smaller"
+        ) from None
 
 
 def _text(buffer: Any) -> str:
@@ -48,13 +76,15 @@ class Engine:
 
     Args:
         config: what `libcovet/engine/config.go` reads.
+        workers_here: how many workers run in this process.
 
     Raises:
-        EngineError: the configuration cannot be used, or an address not be bound.
+        EngineError: the configuration cannot be used, an address not be bound, or memory is limited to too little.
     """
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
+    def __init__(self, config: Mapping[str, Any], *, workers_here: int = 0) -> None:
         self._handle = -1
+        check_address_space(config.get("memory_pool_bytes", 0), 1 + workers_here)
         self._lib = _library()
         message = ffi.new("char[]", TEXT_BYTES)
         self._handle = self._lib.covet_engine_new(json.dumps(config).encode(), message, TEXT_BYTES)

@@ -134,7 +134,7 @@ class Server:
 
     def _open(self, loop: asyncio.AbstractEventLoop, state: Mapping[str, Any]) -> tuple[Engine, Worker]:
         """The engine and the worker, both at work."""
-        engine = Engine(self.engine_config())
+        engine = Engine(self.engine_config(), workers_here=1)
         worker = None
         try:
             worker = Worker(self.app, self.settings, state, engine.channel())

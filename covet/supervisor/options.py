@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from covet.checks import ConfigError
+from covet.cpus import available_cpus
 from covet.options import MOST_WORKERS, ServeOptions
 
 
@@ -67,7 +68,7 @@ def options_for(app: str, serve: ServeOptions, settings: Mapping[str, Any]) -> S
     if serve.workers != "auto" and serve.workers_min is None and serve.workers_max is None:
         return SupervisorOptions(app, serve, settings, workers=int(serve.workers or 1))
     least = serve.workers_min or 1
-    most = serve.workers_max or max(least, min(MOST_WORKERS, len(os.sched_getaffinity(0))))
+    most = serve.workers_max or max(least, min(MOST_WORKERS, available_cpus()))
     return SupervisorOptions(
         app, serve, settings, workers=least, workers_min=least, workers_max=most, autoscale=most > least
     )
