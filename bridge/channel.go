@@ -153,6 +153,13 @@ func (c *Channel) SetTable(worker int, table uint32) {
 	}
 }
 
+// Retire has a worker take nothing of others any more.
+func (c *Channel) Retire(worker int) {
+	if c.header != nil {
+		atomic.CompareAndSwapUint32(half(&c.worker(worker).state), C.COVET_WORKER_READY, C.COVET_WORKER_DRAINING)
+	}
+}
+
 // FD is the descriptor of the shared memory.
 func (c *Channel) FD() int { return c.fd }
 

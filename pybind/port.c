@@ -272,7 +272,7 @@ static int pop_from_others(const covet_port *port, covet_id *id) {
 }
 
 uint32_t covet_port_steal(covet_port *port, covet_id *id) {
-    if (LOAD(&port->self->table) == 0 || !may_begin(port)) {
+    if (LOAD(&port->self->table) == 0 || LOAD(&port->self->state) != COVET_WORKER_READY || !may_begin(port)) {
         return 0;
     }
     while (pop_from_others(port, id)) {

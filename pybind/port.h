@@ -69,7 +69,8 @@ void covet_port_detach(covet_port *port);
  * next might find no place, so take those first. */
 uint32_t covet_port_take(covet_port *port, covet_id *ids, uint32_t max);
 /* The same for one request that waits in the inbox of another worker, which
- * has the same routes and is busy. Returns how many: 0 or 1. */
+ * has the same routes and is busy. Returns how many: 0 or 1, and 0 once this
+ * worker is retired. */
 uint32_t covet_port_steal(covet_port *port, covet_id *id);
 /* Pops up to `max` ids of exchanges with news; clears worker_noticed first. */
 uint32_t covet_port_notices(covet_port *port, covet_id *ids, uint32_t max);

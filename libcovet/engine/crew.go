@@ -185,7 +185,8 @@ func (c *crew) watch(now int64) {
 // nudge wakes up to n workers, which then look for requests to take.
 func (c *crew) nudge(table uint32, n int) {
 	for i := range c.members {
-		if n > 0 && c.members[i].table == table && c.port.Nudge(c.members[i].place) {
+		m := &c.members[i]
+		if n > 0 && m.table == table && !m.retired && c.port.Nudge(m.place) {
 			n--
 		}
 	}

@@ -84,6 +84,7 @@ func (e *Engine) Retire(number int) error {
 		return fmt.Errorf("no worker is admitted to place %d", number)
 	}
 	e.places[number].state = placeRetired
+	e.channel.Retire(number)
 	return e.onLoops(func(l *loop) { l.crew.retire(number) })
 }
 
