@@ -107,7 +107,7 @@ class Process:
 def load(setup: Setup, options: ServeOptions) -> Application:
     """Imports the application. Raises CannotServe, ConfigError."""
     try:
-        return adapt(import_app(setup.app, factory=setup.factory), options)
+        return adapt(import_app(setup.app, factory=setup.factory), options, several=True)
     except (ImportFailed, NotAnApplication) as error:
         raise CannotServe(START_FAILED, f"Error loading the application. {error}") from None
     except ConfigError:

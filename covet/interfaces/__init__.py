@@ -63,12 +63,13 @@ class Application(Protocol):
         """
 
 
-def adapt(app: object, options: "ServeOptions") -> Application:
+def adapt(app: object, options: "ServeOptions", *, several: bool = False) -> Application:
     """Makes any supported object servable.
 
     Args:
         app: a CovetPy application, an ASGI 3 or a WSGI application.
         options: `interface`, `lifespan`, `root_path` and `threads` count.
+        several: other processes may serve the same application at the same time.
 
     Raises:
         NotAnApplication: the object is none of them, or not what `interface` names.
@@ -87,4 +88,4 @@ def adapt(app: object, options: "ServeOptions") -> Application:
         return AsgiApplication(target, options.lifespan, options.root_path)
     from covet.interfaces.wsgi import WsgiApplication
 
-    return WsgiApplication(target, options.root_path, options.threads)
+    return WsgiApplication(target, options.root_path, options.threads, several=several)

@@ -29,13 +29,14 @@ class WsgiApplication:
         app: the application.
         root_path: where the application is mounted.
         threads: how many requests run at a time; further ones wait.
+        several: other processes may run the application at the same time.
     """
 
     interface = "wsgi"
 
-    def __init__(self, app: WsgiApp, root_path: str = "", threads: int = 40) -> None:
+    def __init__(self, app: WsgiApp, root_path: str = "", threads: int = 40, *, several: bool = False) -> None:
         self._app = app
-        self._root_path = root_path
+        self._template = _template(root_path, several)
         self._threads = threads
         self.settings = Settings()
 
@@ -47,10 +48,9 @@ class WsgiApplication:
 
     def calls(self, settings: Settings, state: Mapping[str, Any]) -> Calls:
         pool = ThreadPool(self._threads)
-        template = _template(self._root_path, settings)
 
         def call(x: Exchange) -> Any:
-            return _answer(x, self._app, pool, template)
+            return _answer(x, self._app, pool, self._template)
 
         return Calls([(call, 200, False)], encode, _nothing, _failed)
 
@@ -64,14 +64,14 @@ async def _answer(x: Exchange, app: WsgiApp, pool: ThreadPool, template: dict[st
     await cycle.serve()
 
 
-def _template(root_path: str, settings: Settings) -> dict[str, Any]:
+def _template(root_path: str, several: bool) -> dict[str, Any]:
     return {
         "SCRIPT_NAME": root_path.encode().decode("latin-1"),
         "SERVER_SOFTWARE": "covet",
         "wsgi.version": (1, 0),
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
-        "wsgi.multiprocess": settings.workers != 1,
+        "wsgi.multiprocess": several,
         "wsgi.run_once": False,
         "wsgi.file_wrapper": FileWrapper,
         "wsgi.input_terminated": True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
@@ -19,11 +19,11 @@ UPGRADE = {
 }
 
 
-def client_of(name: str, *imports: str) -> Iterator[tuple[httpx.Client, Server]]:
+def client_of(name: str, *imports: str, options: Sequence[str] = ()) -> Iterator[tuple[httpx.Client, Server]]:
     """A client of an application, if what it imports is installed."""
     for module in imports:
         pytest.importorskip(module)
-    with served(name, app_dir=APPS) as server, httpx.Client(base_url=server.url, timeout=30) as client:
+    with served(name, app_dir=APPS, options=options) as server, httpx.Client(base_url=server.url, timeout=30) as client:
         yield client, server
 
 
@@ -144,6 +144,8 @@ def test_flask(flask: tuple[httpx.Client, Server]) -> None:
     assert client.get("/source").text == (APPS / "flask_app.py").read_text("utf-8")
     assert client.get("/error").status_code == 500
     assert client.get("/missing").status_code == 404
+    of_server = client.get("/server").json()
+    assert (of_server["multiprocess"], of_server["multithread"]) == (False, True)
     assert {"/stream", "/source", "/error", "/missing"} <= set(client.get("/ended").json())
 
 
@@ -155,3 +157,23 @@ def test_litestar(litestar: tuple[httpx.Client, Server]) -> None:
     assert client.get("/stream").text == "0\n1\n2\n"
     assert client.get("/error").status_code == 500
     assert client.get("/missing").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["fastapi_app:app", "flask_app:app"])
+def test_several_workers(name: str) -> None:
+    running = client_of(name, "fastapi", "flask", "python_multipart", options=("--workers", "2"))
+    client, server = next(running)
+    if name == "flask_app:app":
+        of_server = client.get("/server").json()
+        process = of_server["process"]
+        assert (of_server["multiprocess"], of_server["multithread"]) == (True, True)
+        assert client.get("/hello/you").json()["name"] == "you"
+        assert client.post("/upload", content=LARGE).json() == {"size": len(LARGE)}
+    else:
+        process = client.get("/process").json()
+        assert client.get("/items/5").json() == {"item_id": 5, "q": None, "database": "open"}
+        assert client.post("/upload", files={"file": ("f.bin", LARGE)}).json()["size"] == len(LARGE)
+    assert process != server.process.pid
+    assert next(running, None) is None
+    assert server.log.count("Application startup complete.") == 2
+    assert server.log.count("Application shutdown complete.") == 2

@@ -282,16 +282,6 @@ def test_requests_run_side_by_side_up_to_the_limit() -> None:
     run(main)
 
 
-def test_multiprocess_is_what_the_settings_say() -> None:
-    from covet.interfaces.wsgi import _template
-
-    class Many(Settings):
-        workers = 4
-
-    assert _template("", Settings())["wsgi.multiprocess"] is False
-    assert _template("", Many.__new__(Many))["wsgi.multiprocess"] is True
-
-
 # ---- errors -------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -40,6 +41,11 @@ async def item(item_id: int, database: Annotated[str, Depends(database)], q: str
 @app.get("/blocking")
 def blocking(request: Request) -> Any:
     return {"url": str(request.url), "client": request.client.host if request.client else None}
+
+
+@app.get("/process")
+async def process() -> int:
+    return os.getpid()
 
 
 @app.post("/echo")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +20,11 @@ def teardown(error: BaseException | None) -> None:
 @app.get("/hello/<name>")
 def hello(name: str) -> Any:
     return {"name": name, "q": request.args.get("q"), "url": request.url}
+
+
+@app.get("/server")
+def server() -> Any:
+    return {"process": os.getpid(), "multiprocess": request.is_multiprocess, "multithread": request.is_multithread}
 
 
 @app.post("/upload")
