@@ -62,7 +62,7 @@ func TestBadConfig(t *testing.T) {
 		says   string
 	}{
 		{func(c *Config) { c.Workers = 0 }, "workers"},
-		{func(c *Config) { c.Workers = 65 }, "workers"},
+		{func(c *Config) { c.Workers = 129 }, "workers"},
 		{func(c *Config) { c.Loops = 33 }, "loops"},
 		{func(c *Config) { c.SlotsPerLoop = 0 }, "slots"},
 		{func(c *Config) { c.SlotsPerLoop = 1<<20 + 1 }, "slots"},
