@@ -7,7 +7,7 @@ import click
 from covet import __version__
 
 # In the order of --help; each is what its module calls by the same name.
-NAMES = ("run", "dev", "routes", "check")
+NAMES = ("run", "dev", "routes", "check", "status")
 
 
 class Commands(click.Group):

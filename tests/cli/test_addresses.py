@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .support import LIMIT, command, covet, get, running
+from .support import APPLICATION, LIMIT, command, covet, get, running
 
 
 def has_ipv6() -> bool:
@@ -95,6 +95,11 @@ def address_of(process: subprocess.Popen[str]) -> str:
 def test_sockets_of_systemd(folder: Path) -> None:
     assert "(descriptor 3)" in address_of(listening(folder))
     assert "descriptor" not in address_of(listening(folder, "--port", "0"))
+
+
+def test_sockets_of_systemd_for_an_application_that_names_its_workers(folder: Path) -> None:
+    (folder / "main.py").write_text(APPLICATION.replace("CovetPy()", "CovetPy(workers=2)"), "utf-8")
+    assert "(descriptor 3)" in address_of(listening(folder))
 
 
 def test_an_address_that_is_taken(folder: Path) -> None:
