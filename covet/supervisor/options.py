@@ -8,6 +8,7 @@ from typing import Any
 from covet.checks import ConfigError
 from covet.cpus import available_cpus
 from covet.options import MOST_WORKERS, ServeOptions
+from covet.scaling import worker_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,14 @@ def options_for(app: str, serve: ServeOptions, settings: Mapping[str, Any]) -> S
     """
     if serve.workers != "auto" and serve.workers_min is None and serve.workers_max is None:
         return SupervisorOptions(app, serve, settings, workers=int(serve.workers or 1))
-    least = serve.workers_min or 1
-    most = serve.workers_max or max(least, min(MOST_WORKERS, available_cpus()))
+    cpus = available_cpus()
+    least, most = worker_range(serve.workers_min, serve.workers_max, min(MOST_WORKERS, cpus))
     return SupervisorOptions(
-        app, serve, settings, workers=least, workers_min=least, workers_max=most, autoscale=most > least
+        app,
+        serve,
+        settings,
+        workers=min(max(cpus, least), most),
+        workers_min=least,
+        workers_max=most,
+        autoscale=most > least,
     )

@@ -189,6 +189,24 @@ def test_the_command_lines_options_become_the_supervisors() -> None:
     assert (plain.workers, plain.workers_min, plain.autoscale, plain.settings) == (3, 1, False, {"debug": True})
     assert options_for("m:app", ServeOptions(reload=True), {}).workers == 1
     scaled = options_for("m:app", ServeOptions(workers="auto", workers_min=2, workers_max=5), {})
-    assert (scaled.workers, scaled.workers_min, scaled.most, scaled.autoscale) == (2, 2, 5, True)
+    assert (scaled.workers_min, scaled.most, scaled.autoscale) == (2, 5, True)
     fixed = options_for("m:app", ServeOptions(workers_min=3, workers_max=3), {})
     assert (fixed.workers, fixed.most, fixed.autoscale) == (3, 3, False)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, (8, 8, 8, False)),
+        ({"workers_max": 16}, (8, 8, 16, True)),
+        ({"workers_max": 4}, (4, 4, 4, False)),
+        ({"workers_min": 2}, (8, 2, 8, True)),
+        ({"workers_min": 12}, (12, 12, 12, False)),
+    ],
+)
+def test_auto_begins_with_a_worker_for_each_cpu(
+    given: dict[str, int], expected: tuple[int, int, int, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("covet.supervisor.options.available_cpus", lambda: 8)
+    found = options_for("m:app", ServeOptions(workers="auto", **given), {})  # type: ignore[arg-type]
+    assert (found.workers, found.workers_min, found.workers_max, found.autoscale) == expected
