@@ -44,6 +44,15 @@ def test_workers_are_processes_of_their_own(folder: Path) -> None:
         assert workers_of(server, 1) <= children_of(server)
 
 
+def test_a_worker_does_not_load_the_command_line(folder: Path) -> None:
+    source = APPLICATION + "\nimport sys\n@app.get('/modules')\nasync def modules(): return sorted(sys.modules)\n"
+    (folder / "main.py").write_text(source, "utf-8")
+    with running("run", "main:app", "--workers", "2", *PORT, cwd=folder) as server:
+        modules = json.loads(get(("127.0.0.1", server.ports[0]), "/modules")[2])
+    assert "covet.worker" in modules
+    assert not {"click", "covet.cli", "covet.engine", "covet.supervisor", "covet.running"} & set(modules)
+
+
 def test_the_number_that_the_platform_names(folder: Path) -> None:
     with running("run", "main:app", *PORT, cwd=folder, WEB_CONCURRENCY="2") as server:
         assert len(children_of(server)) == 2
