@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from contextlib import suppress
 
 logger = logging.getLogger("covet.error")
@@ -9,6 +10,8 @@ logger = logging.getLogger("covet.error")
 QUICK_SECONDS = 10.0
 FREE_DEATHS = 3
 LONGEST_SECONDS = 30.0
+# Deaths that are further apart have nothing to do with each other; a pause and a short life fit in between.
+APART_SECONDS = 60.0
 
 
 class Backoff:
@@ -16,6 +19,7 @@ class Backoff:
 
     def __init__(self) -> None:
         self._deaths = 0
+        self._last = -APART_SECONDS
         self._over = asyncio.Event()
 
     @property
@@ -28,7 +32,10 @@ class Backoff:
 
     def died(self, age: float) -> None:
         """A worker has died `age` seconds after its start, or has not come to serve."""
-        self._deaths = self._deaths + 1 if age < QUICK_SECONDS else 0
+        now = time.monotonic()
+        before = self._deaths if now - self._last < APART_SECONDS else 0
+        self._deaths = before + 1 if age < QUICK_SECONDS else 0
+        self._last = now
 
     def reset(self) -> None:
         """Forgets the deaths, and ends a pause: there is reason to believe that the next worker lives."""

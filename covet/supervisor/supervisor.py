@@ -209,7 +209,7 @@ class Supervisor:
         begin = loop.time()
         deadline = begin + self._options.serve.timeout_graceful_shutdown
         told = False
-        while engine.status()["connections"]:
+        while self._pool.children and engine.status()["connections"]:
             if loop.time() >= deadline:
                 logger.error("Timeout of the graceful shutdown exceeded, closing what is left")
                 break

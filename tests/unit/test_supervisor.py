@@ -115,6 +115,14 @@ def test_starts_wait_longer_and_longer() -> None:
     assert backoff.seconds == 0
 
 
+def test_deaths_that_are_far_apart_do_not_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    backoff = Backoff()
+    for minute in range(10):
+        monkeypatch.setattr("time.monotonic", lambda now=minute * 61.0: now)
+        backoff.died(1)
+    assert backoff.seconds == 0
+
+
 def test_a_pause_ends_when_there_is_reason_for_hope() -> None:
     async def scenario() -> None:
         backoff = Backoff()
