@@ -154,8 +154,11 @@ class Engine:
         return descriptor
 
     def events(self) -> list[dict[str, Any]]:
-        """What has happened since the last call: `event` is "blocked" or "unblocked", `place` the
-        worker's, `seconds` how long its event loop has been or was blocked."""
+        """What has happened since the last call.
+
+        `event` is "blocked" or "unblocked", with the worker's `place` and the `seconds` that its event loop has been
+        or was blocked; or "queued", at most once a second while requests wait that no worker has begun.
+        """
         events: list[dict[str, Any]] = json.loads(self._long_text(self._lib.covet_engine_events, EVENT_BYTES))
         return events
 

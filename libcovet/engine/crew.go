@@ -66,6 +66,7 @@ type crew struct {
 	lookAt  int64 // when to watch next; 0 is not at all
 	pause   int64
 	report  func(place int, blocked bool, since, now int64)
+	queued  func(now int64) // requests wait for workers
 }
 
 func (c *crew) admit(place int, table uint32, now int64) {
@@ -170,15 +171,20 @@ func (c *crew) watch(now int64) {
 	}
 	c.lookAt = 0
 	c.pause = min(max(2*c.pause, shortLook), longLook)
+	waiting := 0
 	for i := range c.members {
 		m := &c.members[i]
-		begun := c.port.Begun(m.place)
+		begun, n := c.port.Begun(m.place), c.port.Waiting(m.place)
 		if begun != m.watched {
 			m.watched, c.pause = begun, 0
-		} else if n := c.port.Waiting(m.place); n > 0 && !c.port.Sleeps(m.place) {
+		} else if n > 0 && !c.port.Sleeps(m.place) {
 			c.nudge(m.table, n)
 		}
+		waiting += n
 		c.mindBlocked(m, now)
+	}
+	if waiting > 0 {
+		c.queued(now)
 	}
 }
 

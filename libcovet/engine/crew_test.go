@@ -84,7 +84,7 @@ func newCrew(count int, service time.Duration) (*crew, fakeInboxes, *[]report) {
 	}
 	c := &crew{port: f, report: func(place int, blocked bool, since, now int64) {
 		reports = append(reports, report{place, blocked, (now - since + int64(time.Second)/2) / int64(time.Second)})
-	}}
+	}, queued: func(int64) {}}
 	for i := range count {
 		c.admit(i, 1, 1)
 	}

@@ -133,7 +133,7 @@ func (e *Engine) newLoop(index int) (*loop, error) {
 		bySlot: make([]uint32, e.config.Exchanges),
 		tasks:  make(chan func(), 16),
 	}
-	l.crew = crew{port: l.port, report: e.events.note}
+	l.crew = crew{port: l.port, report: e.events.note, queued: e.events.queued}
 	l.use(e.tables[0])
 	l.stamp.Init(e.config.ServerHeader, e.config.DateHeader)
 	if e.access != nil {

@@ -7,13 +7,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxEvents is how many events wait for a supervisor that does not look.
-const maxEvents = 256
+const (
+	// maxEvents is how many events wait for a supervisor that does not look.
+	maxEvents = 256
+	// queuedPause is the least time between two events that say that requests
+	// wait.
+	queuedPause = int64(time.Second)
+)
 
-// Event is something that a supervisor wants to know of a worker.
+// Event is something that a supervisor wants to know.
 type Event struct {
-	Event   string  `json:"event"` // "blocked" or "unblocked"
-	Place   int     `json:"place"`
+	Event   string  `json:"event"`   // "blocked", "unblocked" or "queued"
+	Place   int     `json:"place"`   // the worker's; 0 with "queued"
 	Seconds float64 `json:"seconds"` // how long it has been, or was, blocked
 }
 
@@ -23,6 +28,7 @@ type events struct {
 	fd      int // an eventfd; -1 when nobody listens
 	list    []Event
 	blocked map[int]time.Time
+	quiet   int64 // until then nothing more is said of requests that wait
 }
 
 func (v *events) open() { v.fd, v.blocked = -1, map[int]time.Time{} }
@@ -57,10 +63,25 @@ func (v *events) note(place int, blocked bool, since, now int64) {
 	} else {
 		delete(v.blocked, place)
 	}
+	v.add(Event{Event: name, Place: place, Seconds: seconds})
+}
+
+// queued is called by the loops while requests wait that no worker has begun.
+func (v *events) queued(now int64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if now >= v.quiet {
+		v.quiet = now + queuedPause
+		v.add(Event{Event: "queued"})
+	}
+}
+
+// add is called with the lock held.
+func (v *events) add(event Event) {
 	if v.fd < 0 || len(v.list) == maxEvents {
 		return
 	}
-	v.list = append(v.list, Event{Event: name, Place: place, Seconds: seconds})
+	v.list = append(v.list, event)
 	_, _ = unix.Write(v.fd, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // a full counter is readable too
 }
 
