@@ -10,7 +10,6 @@ from typing import Any
 
 from covet.supervisor.child import Child
 from covet.supervisor.pool import Pool
-from covet.supervisor.tables import Engine
 
 logger = logging.getLogger("covet.error")
 
@@ -21,36 +20,20 @@ class BlockedWatch:
     """Logs the engine's events about blocked workers.
 
     Args:
-        engine: the engine.
         pool: the workers.
         limit: the seconds after which a blocked worker is killed; None is never.
     """
 
-    def __init__(self, engine: Engine, pool: Pool, limit: float | None) -> None:
-        self._engine = engine
+    def __init__(self, pool: Pool, limit: float | None) -> None:
         self._pool = pool
         self._limit = limit
         self._kills: dict[Child, asyncio.TimerHandle] = {}
         self._reports: set[asyncio.Future[None]] = set()
 
-    def start(self) -> None:
-        """Begins to listen to the engine."""
-        asyncio.get_running_loop().add_reader(self._engine.event_fd(), self._on_events)
-
-    def stop(self) -> None:
-        """Listens no more."""
-        asyncio.get_running_loop().remove_reader(self._engine.event_fd())
-        for kill in self._kills.values():
-            kill.cancel()
-
-    def _on_events(self) -> None:
-        for event in self._engine.events():
-            child = next((child for child in self._pool.children if child.place == event.get("place")), None)
-            handle = {"blocked": self._blocked, "unblocked": self._unblocked}.get(event["event"])
-            if child is not None and handle is not None:
-                handle(child, event)
-
-    def _blocked(self, child: Child, event: dict[str, Any]) -> None:
+    def blocked(self, event: dict[str, Any]) -> None:
+        """A worker's event loop is blocked."""
+        if (child := self._child(event)) is None:
+            return
         task = asyncio.ensure_future(self._report(child, event["seconds"]))
         self._reports.add(task)
         task.add_done_callback(self._reports.discard)
@@ -58,10 +41,21 @@ class BlockedWatch:
             left = max(0.0, self._limit - event["seconds"])
             self._kills[child] = asyncio.get_running_loop().call_later(left, self._kill, child)
 
-    def _unblocked(self, child: Child, event: dict[str, Any]) -> None:
+    def unblocked(self, event: dict[str, Any]) -> None:
+        """A worker's event loop runs again."""
+        if (child := self._child(event)) is None:
+            return
         if (kill := self._kills.pop(child, None)) is not None:
             kill.cancel()
         logger.info("%s: event loop runs again after %.1f s", child.name, event["seconds"])
+
+    def stop(self) -> None:
+        """Kills nobody any more."""
+        for kill in self._kills.values():
+            kill.cancel()
+
+    def _child(self, event: dict[str, Any]) -> Child | None:
+        return next((child for child in self._pool.children if child.place == event["place"]), None)
 
     async def _report(self, child: Child, seconds: float) -> None:
         where = place_of(await child.traceback())

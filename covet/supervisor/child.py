@@ -229,14 +229,6 @@ class Child:
         except BlockingIOError:
             return b""
 
-    def resident_bytes(self) -> int:
-        """Its resident memory; 0 if it has ended."""
-        try:
-            with open(f"/proc/{self.pid}/statm", encoding="ascii") as file:
-                return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        except (OSError, IndexError):
-            return 0
-
 
 def describe_end(code: int) -> str:
     """How a process ended, of its exit code."""

@@ -8,6 +8,7 @@ from covet.supervisor.child import Child
 from covet.supervisor.pool import Pool
 from covet.supervisor.rolling import Rolling
 from covet.supervisor.tables import Engine
+from covet.usage import resident_bytes
 
 logger = logging.getLogger("covet.error")
 
@@ -53,7 +54,7 @@ class Recycler:
         if options.workers_lifetime is not None and child.age >= options.workers_lifetime:
             return f"Lifetime of {options.workers_lifetime:g} s exceeded"
         if options.workers_max_rss is not None:
-            resident = child.resident_bytes() / MEBIBYTE
+            resident = (resident_bytes(child.pid) or 0) / MEBIBYTE
             if resident >= options.workers_max_rss:
                 return f"Memory limit of {options.workers_max_rss} MiB exceeded with {resident:.0f} MiB"
         return None

@@ -9,8 +9,11 @@ from contextlib import suppress
 from typing import Any
 
 from covet.binds import describe_all
+from covet.status import StatusError, StatusServer, default_socket, describe
+from covet.supervisor.autoscale import Autoscale
 from covet.supervisor.blocked import BlockedWatch
 from covet.supervisor.errors import StartFailed, WorkerFailed
+from covet.supervisor.events import Events, Handler
 from covet.supervisor.keeper import Keeper
 from covet.supervisor.options import SupervisorOptions
 from covet.supervisor.pool import POLL_SECONDS, Pool
@@ -49,6 +52,8 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._force = asyncio.Event()
         self._serving = False
+        self._autoscale: Autoscale | None = None
+        self._status: StatusServer | None = None
 
     # ---- from outside ---------------------------------------------------------------
 
@@ -59,22 +64,16 @@ class Supervisor:
 
     def set_workers(self, count: int) -> None:
         """Changes how many workers are wanted, within the options' limits."""
-        self._keeper.set_count(min(max(count, self._options.workers_min), self._options.most))
+        count = min(max(count, self._options.workers_min), self._options.most)
+        if self._autoscale is not None:
+            self._autoscale.changed(count)
+        self._keeper.set_count(count)
 
     def status(self) -> dict[str, Any]:
-        """The engine's figures, and of each worker its process, age in seconds and resident memory in bytes."""
-        figures = self._tables.engine.status()
-        of_place = {worker["place"]: worker for worker in figures["workers"]}
-        figures["workers"] = [
-            {
-                **of_place.get(child.place, {"place": child.place, "state": child.state.value}),
-                "pid": child.pid,
-                "age": round(child.age, 3),
-                "rss": child.resident_bytes(),
-            }
-            for child in self._pool.children
-        ]
-        return {**figures, "pid": os.getpid(), "wanted": self.workers}
+        """The engine's figures and what the processes use, as `covet status` shows them."""
+        engine = self._tables.engine
+        where = describe_all(self._options.serve.binds, engine.address)
+        return describe(engine.status(), address=where, target=self.workers)
 
     # ---- the whole life -------------------------------------------------------------
 
@@ -92,6 +91,8 @@ class Supervisor:
         finally:
             self._pool.kill_all()
             await self._pool.gone()
+            if self._status is not None:
+                await self._status.close()
             self._tables.close()
         logger.info("Stopping parent process [%d]", os.getpid())
         return code or 0
@@ -148,15 +149,28 @@ class Supervisor:
             self._tables.engine.start()
         except RuntimeError as error:
             raise StartFailed(str(error)) from None
+        await self._offer_status()
         where = describe_all(self._options.serve.binds, self._tables.engine.address)
         logger.info("Covet running on %s (Press CTRL+C to quit)", where)
+
+    async def _offer_status(self) -> None:
+        """Listens for `covet status`. Raises StartFailed if that cannot be where the user wants it."""
+        path = self._options.serve.control_socket
+        self._status = StatusServer(path or default_socket(os.getpid()), self.status)
+        try:
+            await self._status.start()
+        except StatusError as error:
+            self._status = None
+            if path is not None:
+                raise StartFailed(str(error)) from None
+            logger.warning("covet status will not find this server: %s", error)
 
     def _begin(self) -> list["asyncio.Task[None]"]:
         """Starts what goes on while the server serves."""
         self._serving = True
         engine = self._tables.engine
-        self._blocked = BlockedWatch(engine, self._pool, self._options.serve.timeout_worker_healthcheck)
-        self._blocked.start()
+        self._blocked = BlockedWatch(self._pool, self._options.serve.timeout_worker_healthcheck)
+        handlers: dict[str, Handler] = {"blocked": self._blocked.blocked, "unblocked": self._blocked.unblocked}
         self._pool.on_change = self._keeper.look
         self._pool.on_death = self._keeper.died
         self._keeper.look()
@@ -165,6 +179,12 @@ class Supervisor:
             work.append(self._reloads(self._files))
         if self._options.recycles:
             work.append(Recycler(self._options.serve, engine, self._pool, self._rolling).run())
+        if self._options.autoscale:
+            self._autoscale = Autoscale(self._options, engine, self._keeper)
+            handlers["queued"] = self._autoscale.queued
+            work.append(self._autoscale.run())
+        self._events = Events(engine, handlers)
+        self._events.start()
         return [self._background(one) for one in work]
 
     # ---- restarts -----------------------------------------------------------------------
@@ -191,6 +211,7 @@ class Supervisor:
             task.cancel()
         if self._serving:
             logger.info("Shutting down")
+            self._events.stop()
             self._blocked.stop()
             ending, forced = asyncio.ensure_future(self._drain()), asyncio.ensure_future(self._force.wait())
             await asyncio.wait({ending, forced}, return_when=asyncio.FIRST_COMPLETED)
