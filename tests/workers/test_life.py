@@ -141,10 +141,11 @@ def test_a_missing_module_is_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in result.stdout
 
 
-def test_a_wrong_setting_is_a_usage_error() -> None:
-    result = run(command(keepalive_timeout=-1))
+def test_a_wrong_setting_is_a_usage_error(tmp_path: Path) -> None:
+    (tmp_path / "wrong.py").write_text("from covet import CovetPy\napp = CovetPy(keepalive_timeout=-1)\n")
+    result = run(command("wrong:app", app_dir=tmp_path))
     assert result.returncode == 2
-    assert "keepalive_timeout must be from 0" in result.stdout
+    assert result.stdout.count("keepalive_timeout must be from 0") == 1
 
 
 def test_an_address_in_use_is_one_line() -> None:
