@@ -27,6 +27,8 @@ logger = logging.getLogger("covet.error")
 
 STOP_SECONDS = 5.0
 PATIENCE_SECONDS = 0.5
+# What starts the server may pass on a signal that the terminal has already sent to all; that is not a second one.
+ECHO_SECONDS = 0.2
 
 
 class Supervisor:
@@ -51,6 +53,7 @@ class Supervisor:
         self._restart = asyncio.Event()
         self._stop = asyncio.Event()
         self._force = asyncio.Event()
+        self._stopped_at = 0.0
         self._serving = False
         self._autoscale: Autoscale | None = None
         self._status: StatusServer | None = None
@@ -254,9 +257,12 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGTTOU, self._on_step, -1)
 
     def _on_stop(self) -> None:
-        if self._stop.is_set():
+        now = asyncio.get_running_loop().time()
+        if not self._stop.is_set():
+            self._stopped_at = now
+            self._stop.set()
+        elif now - self._stopped_at > ECHO_SECONDS:
             self._force.set()
-        self._stop.set()
 
     def _on_hangup(self) -> None:
         if self._serving:

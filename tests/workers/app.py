@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from itertools import repeat
 
 from covet import CovetPy, Request
 
@@ -24,6 +25,11 @@ async def sleep(ms: int):
 async def block(ms: int):
     time.sleep(ms / 1000)
     return {"pid": os.getpid()}
+
+
+@app.get("/compute")
+async def compute():
+    return {"sum": sum(repeat(1, 10**9))}
 
 
 @app.post("/echo")

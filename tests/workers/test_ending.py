@@ -62,6 +62,20 @@ def test_a_second_signal_forces_the_end() -> None:
         assert server.process.wait(20) == 0
 
 
+def test_the_echo_of_a_signal_is_not_a_second_one() -> None:
+    with supervised() as server:
+        answers: list[int] = []
+        thread = threading.Thread(target=lambda: answers.append(get(server, "/sleep/1000")["pid"]))
+        thread.start()
+        time.sleep(0.3)
+        for _ in range(3):
+            server.process.send_signal(signal.SIGINT)
+            time.sleep(0.01)
+        thread.join()
+        assert answers
+        assert server.process.wait(20) == 0
+
+
 def test_a_signal_during_the_start_ends_it(tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
     with printing(command("slow:app", app_dir=tmp_path)) as server:
@@ -70,13 +84,18 @@ def test_a_signal_during_the_start_ends_it(tmp_path: Path) -> None:
         assert server.process.wait(20) == 0
 
 
-def test_a_blocked_worker_is_named_with_the_place_in_its_code() -> None:
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [("/block/2500", "time.sleep"), ("/compute", "sum(repeat")],
+    ids=["without the interpreter's lock", "with the interpreter's lock"],
+)
+def test_a_blocked_worker_is_named_with_the_place_in_its_code(path: str, code: str) -> None:
     with supervised() as server:
-        thread = ask(server, "/block/2500")
+        thread = ask(server, path)
         found = logged(server, r"worker (\d): event loop blocked for (\d+\.\d) s at (.*):(\d+)$")
         lines = (HERE / "app.py").read_text().splitlines()
         assert found[3] == str(HERE / "app.py")
-        assert "time.sleep" in lines[int(found[4]) - 1]
+        assert code in lines[int(found[4]) - 1]
         assert float(found[2]) >= 1
         assert get(server, "/pid")["pid"] in workers_of(server)
         thread.join(30)
