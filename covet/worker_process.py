@@ -126,7 +126,7 @@ def trace_of(error: BaseException | None) -> str:
     shown = traceback.TracebackException.from_exception(error)
     own = (__file__, import_app.__code__.co_filename)
     frames = [frame for frame in shown.stack if "importlib" not in frame.filename and frame.filename not in own]
-    if frames:
+    if frames or isinstance(error, SyntaxError):  # which says where it is by itself
         shown.stack[:] = frames
     return "".join(shown.format()).rstrip()
 

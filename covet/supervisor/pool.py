@@ -130,20 +130,20 @@ class Pool:
     # ---- going --------------------------------------------------------------------
 
     def let_go(self, child: Child) -> None:
-        """Retires a worker without waiting for its end."""
-        task = asyncio.ensure_future(self.retire(child))
-        self._retiring.add(task)
-        task.add_done_callback(self._retiring.discard)
-
-    async def retire(self, child: Child) -> None:
-        """Lets a worker finish what it has begun, and ends it, by force if it does not end."""
+        """Retires a worker: it is given nothing more, finishes what it has begun, and ends, by force if need be."""
         if child.state is not State.SERVING:
             self.dismiss(child)
             return
         child.state = State.LEAVING
-        self.on_change()
         with suppress(RuntimeError):  # it has just died
             self._tables.engine.retire(child.place)
+        self.on_change()
+        task = asyncio.ensure_future(self._see_off(child))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    async def _see_off(self, child: Child) -> None:
+        """Waits until a retired worker has begun what nobody else can take, and ends it."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._options.serve.timeout_graceful_shutdown
         while self._waiting(child) and loop.time() < deadline:
@@ -225,7 +225,7 @@ def setup_of(options: SupervisorOptions) -> Setup:
     """What every worker is told first."""
     path = list(sys.path)
     if options.serve.app_dir is not None:
-        path.insert(0, options.serve.app_dir)
+        path.insert(0, os.path.abspath(options.serve.app_dir))
     return Setup(
         app=options.app,
         path=path,

@@ -39,9 +39,11 @@ class Rolling:
                     await self._one_by_one(new, old, count)
                 else:
                     await self._all_at_once(new, count)
-            except WorkerFailed as failure:
+            except BaseException as failure:
                 for child in new:
                     self._pool.dismiss(child)
+                if not isinstance(failure, WorkerFailed):
+                    raise  # cancelled: a newer version is there, or the server stops
                 report(failure)
                 logger.error("The new version failed to start; the old one keeps serving")
                 return False

@@ -5,8 +5,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from covet.binds import describe_all
 from covet.status import StatusError, StatusServer, default_socket, describe
@@ -24,6 +23,8 @@ from covet.supervisor.rolling import Rolling
 from covet.supervisor.tables import Engine, Tables
 
 logger = logging.getLogger("covet.error")
+
+Result = TypeVar("Result")
 
 STOP_SECONDS = 5.0
 PATIENCE_SECONDS = 0.5
@@ -86,7 +87,7 @@ class Supervisor:
         self._take_signals()
         background = [self._background(self._files.run())] if self._files is not None else []
         try:
-            code = await self._until_stopped(self._start())
+            code = await unless(self._start(), self._stop.wait())
             if code is None and not self._stop.is_set():
                 background += self._begin()
                 await self._stop.wait()
@@ -106,26 +107,17 @@ class Supervisor:
         task.add_done_callback(_tell_error)
         return task
 
-    async def _until_stopped(self, work: Coroutine[Any, Any, int | None]) -> int | None:
-        """The result of some work, or None if the server is to stop before there is one."""
-        task, stopped = asyncio.ensure_future(work), asyncio.ensure_future(self._stop.wait())
-        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if task.done():
-            return task.result()
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-        return None
-
     # ---- the first start --------------------------------------------------------------
 
     async def _start(self) -> int | None:
         """Has all workers ready and the engine at work; an exit code if that cannot be."""
         while True:
             try:
-                await self._start_all()
-                return None
+                if self._files is None:
+                    await self._start_all()
+                    return None
+                if await unless(self._start_all(), self._files.changes()):
+                    return None
             except StartFailed as failure:
                 logger.error("%s", failure)
                 return failure.code
@@ -136,14 +128,20 @@ class Supervisor:
                 if self._files is None:
                     logger.error("Application startup failed. Exiting.")
                     return failure.code
-            await self._pool.gone()
-            self._tables.close()
-            logger.error("Application startup failed. Waiting for a change of the files.")
-            await self._files.changes()
-            self._pool.stopping = False
+                logger.error("Application startup failed. Waiting for a change of the files.")
+                await self._files.changes()
+            await self._forget()
 
-    async def _start_all(self) -> None:
-        """Raises WorkerFailed if one of the workers does not come to serve, StartFailed if the engine does not."""
+    async def _forget(self) -> None:
+        """Leaves nothing of a start that has failed."""
+        self._pool.stopping = True
+        self._pool.kill_all()
+        await self._pool.gone()
+        self._pool.stopping = False
+        self._tables.close()
+
+    async def _start_all(self) -> bool:
+        """True; raises WorkerFailed if a worker does not come to serve, StartFailed if the engine does not."""
         children = [self._pool.spawn() for _ in range(self._keeper.count)]
         await asyncio.gather(*(self._pool.prepare(child, renew=False) for child in children))
         for child in children:
@@ -155,6 +153,7 @@ class Supervisor:
         await self._offer_status()
         where = describe_all(self._options.serve.binds, self._tables.engine.address)
         logger.info("Covet running on %s (Press CTRL+C to quit)", where)
+        return True
 
     async def _offer_status(self) -> None:
         """Listens for `covet status`. Raises StartFailed if that cannot be where the user wants it."""
@@ -196,7 +195,9 @@ class Supervisor:
         while True:
             await self._restart.wait()
             self._restart.clear()
-            if await self._rolling.restart(self._keeper.count):
+            # What is asked for now comes before what still starts: that may hang.
+            done = await unless(self._rolling.restart(self._keeper.count), self._restart.wait())
+            if done:
                 self._keeper.backoff.reset()
 
     async def _reloads(self, files: FileWatch) -> None:
@@ -276,6 +277,18 @@ class Supervisor:
         self.set_workers(before + step)
         if self.workers == before:
             logger.info("The number of processes stays %d.", before)
+
+
+async def unless(work: Coroutine[Any, Any, Result], other: Coroutine[Any, Any, object]) -> Result | None:
+    """The result of some work, or None if something else is done before; then the work is cancelled."""
+    working, waiting = asyncio.ensure_future(work), asyncio.ensure_future(other)
+    try:
+        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        waiting.cancel()
+        working.cancel()
+        await asyncio.wait({working, waiting})
 
 
 def _tell_error(task: "asyncio.Task[None]") -> None:

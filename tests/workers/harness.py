@@ -41,7 +41,11 @@ def command(app: str = "app:app", *, app_dir: Path = HERE, **options: Any) -> li
 def supervised(app: str = "app:app", **options: Any) -> Iterator[Server]:
     """A supervised server, for as long as the context lasts."""
     with serve(command=command(app, **options)) as server:
-        yield server
+        try:
+            yield server
+        except BaseException:
+            print(server.log)
+            raise
 
 
 @contextlib.contextmanager

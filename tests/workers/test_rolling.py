@@ -112,6 +112,7 @@ def test_files_that_change_reload_the_application(tmp_path: Path) -> None:
         eventually(lambda: get(server, "/pid")["version"] == 2)
         write(tmp_path, 3, "\n)(\n")
         logged(server, "SyntaxError")
+        assert "importlib" not in server.log
         logged(server, "The new version failed to start; the old one keeps serving")
         assert get(server, "/pid")["version"] == 2
         write(tmp_path, 4)
@@ -124,6 +125,35 @@ def test_a_first_start_that_fails_waits_for_a_change(tmp_path: Path) -> None:
     with printing(arguments) as server:
         logged(server, "Application startup failed. Waiting for a change of the files.")
         assert server.log.count("SyntaxError") == 1
+        write(tmp_path, 2)
+        logged(server, "running on")
+        assert get(server, "/pid")["version"] == 2
+        assert server.stop() == 0
+
+
+HANG = "\nprint('hanging', flush=True)\nimport time\ntime.sleep(600)\n"
+
+
+def test_a_version_that_hangs_gives_way_to_the_next_one(tmp_path: Path) -> None:
+    write(tmp_path, 1)
+    with supervised("versioned:app", app_dir=tmp_path) as server, Load(server) as load:
+        before = workers_of(server)
+        write(tmp_path, 2, HANG)
+        server.process.send_signal(signal.SIGHUP)
+        logged(server, "hanging")
+        assert get(server, "/pid")["version"] == 1
+        write(tmp_path, 3)
+        server.process.send_signal(signal.SIGHUP)
+        eventually(lambda: not before & workers_of(server) and get(server, "/pid")["version"] == 3)
+        eventually(lambda: len(workers_of(server)) == 2)
+        assert not load.failures, server.log
+
+
+def test_a_first_start_that_hangs_gives_way_to_a_change(tmp_path: Path) -> None:
+    write(tmp_path, 1, HANG)
+    arguments = command("versioned:app", app_dir=tmp_path, reload=True, reload_delay=0.05)
+    with printing(arguments) as server:
+        logged(server, "hanging")
         write(tmp_path, 2)
         logged(server, "running on")
         assert get(server, "/pid")["version"] == 2
