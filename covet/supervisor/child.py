@@ -102,10 +102,14 @@ class Child:
             with suppress(OSError):  # it has ended, or the CPU was taken from us
                 os.sched_setaffinity(self.pid, {self.cpu})
         self._link = Link(ours, ToSupervisor)
-        self._pidfd = os.pidfd_open(self.pid)
+        try:
+            self._pidfd = os.pidfd_open(self.pid)
+        except OSError:  # before Linux 5.3, or where a sandbox refuses it: the control socket tells its end
+            self._pidfd = -1
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        loop.add_reader(self._pidfd, self._on_end)
+        if self._pidfd >= 0:
+            loop.add_reader(self._pidfd, self._on_end)
         loop.add_reader(self._link.fileno(), self._on_message)
 
     @property
@@ -133,19 +137,18 @@ class Child:
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: int) -> None:
-        if self._pidfd >= 0:
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._pidfd, number)
+        if self.alive:
+            self._process.send_signal(number)
 
     def _on_end(self) -> None:
         self._read_last()
         loop = asyncio.get_running_loop()
-        loop.remove_reader(self._pidfd)
         code = self._process.wait()
-        os.close(self._pidfd)
+        if self._pidfd >= 0:
+            loop.remove_reader(self._pidfd)
+            os.close(self._pidfd)
         os.close(self._trace)
         self._link.close()
-        self._pidfd = -1
         self._fail(WorkerFailed(f"Child process [{self.pid}] {describe_end(code)} before it could serve"))
         self.closed.set()
         self.ended.set_result(code)
@@ -174,6 +177,9 @@ class Child:
             messages = self._link.receive()
         except (EOFError, ConnectionError):
             asyncio.get_running_loop().remove_reader(self._link.fileno())
+            if self._pidfd < 0:
+                self.kill()  # if it has only closed the socket
+                self._on_end()
             return
         except msgspec.DecodeError:
             self.kill()  # the application wrote into a descriptor that is not its own
@@ -222,7 +228,7 @@ class Child:
         return text.decode("utf-8", "replace")
 
     def _read_trace(self) -> bytes:
-        if self._pidfd < 0:
+        if not self.alive:
             return b""
         try:
             return os.read(self._trace, TRACE_BYTES)

@@ -18,7 +18,7 @@ def test_two_workers_serve() -> None:
     with supervised() as server:
         workers = workers_of(server)
         assert len(workers) == 2
-        with Load(server, "/sleep/20") as load:
+        with Load(server, "/block/20") as load:
             eventually(lambda: set(load.pids) == workers)
         assert not load.failures
         assert server.stop() == 0
