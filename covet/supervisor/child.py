@@ -31,6 +31,9 @@ from covet.supervisor.errors import WorkerFailed
 TRACE_BYTES = 65536
 TRACE_SECONDS = 1.0
 TRACE_REST_SECONDS = 0.05
+# How often, and how many times, to look whether a worker without a pidfd has ended.
+END_SECONDS = 0.02
+END_LOOKS = 250
 # They reach the whole group of a terminal; a worker unblocks them when it has handlers for them.
 GROUP_SIGNALS = (signal.SIGINT, signal.SIGHUP)
 
@@ -140,6 +143,15 @@ class Child:
         if self.alive:
             self._process.send_signal(number)
 
+    def _look_for_end(self, looks: int) -> None:
+        """Without a pidfd, once it has closed the control socket, which is the last thing that it does."""
+        if looks == 0:
+            self.kill()
+        elif self._process.poll() is None:
+            asyncio.get_running_loop().call_later(END_SECONDS, self._look_for_end, looks - 1)
+            return
+        self._on_end()
+
     def _on_end(self) -> None:
         self._read_last()
         loop = asyncio.get_running_loop()
@@ -178,8 +190,7 @@ class Child:
         except (EOFError, ConnectionError):
             asyncio.get_running_loop().remove_reader(self._link.fileno())
             if self._pidfd < 0:
-                self.kill()  # if it has only closed the socket
-                self._on_end()
+                self._look_for_end(END_LOOKS)
             return
         except msgspec.DecodeError:
             self.kill()  # the application wrote into a descriptor that is not its own
