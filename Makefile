@@ -71,8 +71,9 @@ test-go: venv ## the Go tests, with the race detector
 test-python: build tools ## the Python tests
 	$(PYTEST)
 
-soak: build tools ## two minutes of mixed traffic; memory, descriptors and arena must come back
+soak: build tools ## two minutes of mixed traffic, three of chaos; nothing may be wrong, lost or left
 	python tests/soak/soak.py
+	python tests/soak/chaos.py
 
 bench: build tools ## covet beside its peers, all in one run
 	python benchmarks/run.py
