@@ -11,6 +11,10 @@ PLAIN_TEXT = 2  # exchange.MediaType
 TEXTS = {500: b"Internal Server Error", 503: b"Service Unavailable"}
 
 
+TOLD = "told"
+"""The state of an exchange whose application was given http.disconnect."""
+
+
 class ClientDisconnected(OSError):
     """The client has gone: nothing can be sent to it, and no more of its request will come."""
 
@@ -48,7 +52,11 @@ def answer_error(x: Exchange, error: BaseException, interface: str) -> None:
         interface: what the log calls the application.
     """
     expected = x.cancelled and _came_from(error, ClientDisconnected)
-    if not expected:
+    if x.cancelled and x.state is TOLD and not expected:
+        # Frameworks raise exceptions of their own on http.disconnect; the traceback is for those who look for it.
+        logger.info("The client of %s %s has gone; the application raised %r", x.method, x.path, error)
+        logger.debug("Its traceback", exc_info=error)
+    elif not expected:
         logger.error("Exception in %s application, answering %s %s", interface, x.method, x.path, exc_info=error)
     if x.done:
         return

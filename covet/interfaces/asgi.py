@@ -13,7 +13,7 @@ from covet.core import BodyBroken, BodyTooLarge, Exchange, pack_head
 from covet.encoders import encode
 from covet.interfaces import Calls
 from covet.interfaces import Lifespan as LifespanProtocol
-from covet.interfaces.answers import ClientDisconnected, answer_cancellation, answer_error, plain_answer, respond
+from covet.interfaces.answers import TOLD, ClientDisconnected, answer_cancellation, answer_error, plain_answer, respond
 
 logger = logging.getLogger("covet.error")
 
@@ -148,6 +148,8 @@ class Cycle:
                     return {"type": "http.request", "body": piece, "more_body": not self._read_all}
         while not (self._broken or self._phase == COMPLETE or x.done or x.cancelled):
             await self._news()
+        if not x.done:
+            x.state = TOLD
         return {"type": "http.disconnect"}
 
     async def _piece(self) -> bytes | None:

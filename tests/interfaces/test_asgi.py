@@ -492,6 +492,39 @@ def test_a_body_that_breaks_off_is_a_disconnection() -> None:
     run(main)
 
 
+@pytest.mark.parametrize(("asks", "level"), [(True, logging.INFO), (False, logging.ERROR)])
+def test_exceptions_once_the_client_has_gone(asks: bool, level: int, caplog: pytest.LogCaptureFixture) -> None:
+    """What an application makes of a disconnection is no error; what it raises without knowing of it is."""
+    waiting, gone, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        waiting.set()
+        try:
+            if asks:
+                assert (await receive())["type"] == "http.disconnect"
+            else:
+                await gone.wait()
+            raise LookupError("nowhere")
+        finally:
+            done.set()
+
+    async def main() -> None:
+        async with serving(app) as client:
+            _, writer = await client.connect()
+            writer.write(b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n")
+            await soon(waiting)
+            writer.transport.abort()
+            gone.set()
+            await soon(done)
+
+    caplog.set_level(logging.INFO, "covet.error")
+    run(main)
+    records = [record for record in caplog.records if "/x" in record.getMessage()]
+    assert [record.levelno for record in records] == [level]
+    assert bool(records[0].exc_info) is not asks
+
+
 @pytest.mark.parametrize("catches", [True, False])
 def test_sending_to_a_client_that_has_gone(catches: bool, caplog: pytest.LogCaptureFixture) -> None:
     raised: list[BaseException] = []
