@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from covet import CovetPy, Request
-from covet.responses import StreamingResponse
+from covet.responses import Response, StreamingResponse
 
 app = CovetPy(max_body_size="100MB")
 marks = Path(os.environ["COVET_TEST_MARKS"])
+LARGE = 30_000_000
 GREETING = os.environ.get("COVET_TEST_GREETING", "hello")
 
 
@@ -55,6 +56,12 @@ async def upload(request: Request, name: str) -> dict[str, int]:
         if first_time(name):
             await asyncio.sleep(3600)
     return {"size": size}
+
+
+@app.get("/large/{name}")
+async def large(name: str) -> Response:
+    first_time(name)
+    return Response(bytes(LARGE))
 
 
 @app.get("/stream/{name}")

@@ -31,10 +31,12 @@ class Crew:
         workers: the processes by place.
     """
 
-    def __init__(self, marks: Path, places: int) -> None:
+    def __init__(self, marks: Path, places: int, loops: int) -> None:
         self.marks = marks
         self.workers: dict[int, subprocess.Popen[str]] = {}
-        self.engine = Engine(self.config() | {"places": places, "listeners": [LISTENER], "log_level": "warning"})
+        self.engine = Engine(
+            self.config() | {"places": places, "loops": loops, "listeners": [LISTENER], "log_level": "warning"}
+        )
         self.engine.event_fd()
         self.engine.start()
         self.port = int((self.engine.address() or "").rpartition(":")[2])
@@ -106,9 +108,9 @@ def until(condition: Callable[[], Any]) -> Any:
 
 
 @contextmanager
-def crew_of(marks: Path, workers: int, places: int = 6) -> Iterator[Crew]:
+def crew_of(marks: Path, workers: int, *, places: int = 6, loops: int = 1) -> Iterator[Crew]:
     """An engine with workers at the first places."""
-    crew = Crew(marks, places)
+    crew = Crew(marks, places, loops)
     try:
         for place in range(workers):
             crew.hire(place)

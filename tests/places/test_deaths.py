@@ -70,6 +70,22 @@ def test_killed_while_it_reads_a_body(tmp_path: Path) -> None:
         until(lambda: crew.engine.status()["blocks_in_use"] == 0)
 
 
+def test_killed_with_half_of_an_answer_written(tmp_path: Path) -> None:
+    with crew_of(tmp_path, 2) as crew:
+        connection = HTTPConnection("127.0.0.1", crew.port, timeout=LIMIT)
+        connection.request("GET", "/large/a")
+        response = connection.getresponse()
+        assert response.status == 200
+        assert len(response.read(100_000)) == 100_000
+        assert killed(crew, "a") == {"moved": 0, "repeated": 0, "failed": 1}
+        with pytest.raises((IncompleteRead, ConnectionResetError)):
+            response.read()
+        connection.close()
+        with crew.client() as client:
+            assert len(client.get("/large/a").content) == 30_000_000
+        until(lambda: crew.engine.status()["blocks_in_use"] == 0)
+
+
 def test_killed_while_it_streams(tmp_path: Path) -> None:
     with crew_of(tmp_path, 2) as crew:
         connection = HTTPConnection("127.0.0.1", crew.port, timeout=LIMIT)
@@ -113,9 +129,10 @@ def test_an_answer_that_was_finished_is_sent(tmp_path: Path) -> None:
         assert re.findall(rb"HTTP/1\.1 (\d+)", data) == [b"200", b"502", b"200"]
 
 
-def test_nothing_is_lost_or_doubled_under_load(tmp_path: Path) -> None:
+@pytest.mark.parametrize("loops", [1, 3])
+def test_nothing_is_lost_or_doubled_under_load(tmp_path: Path, loops: int) -> None:
     """Workers are killed again and again while clients ask; only requests that were begun may fail."""
-    with crew_of(tmp_path, 2) as crew:
+    with crew_of(tmp_path, 2, loops=loops) as crew:
         stop = threading.Event()
         wrong: list[str] = []
 
