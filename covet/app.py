@@ -33,8 +33,10 @@ class CovetPy:
         worker_connections: connections open at a time, on each engine loop.
         request_buffer_size: a request's line and header together, from 4,096 to 65,535 bytes.
         response_buffer_size: output gathered for one connection before it is sent.
-        keepalive_timeout: how long an idle connection stays open.
+        keepalive_timeout: how long an idle connection stays open; 0 closes it after each answer.
         request_timeout: the time for one request, head and answer.
+        header_timeout: the time for a request's head to arrive, and for a new connection's first byte.
+        body_timeout: how long a request's body, or a client that reads an answer, may make no progress.
         max_body_size: the largest request body.
         enable_io_uring: io_uring where the kernel allows it; else epoll.
         enable_simd: wide compares in the parser.
@@ -62,6 +64,8 @@ class CovetPy:
         response_buffer_size: int | str = 65536,
         keepalive_timeout: float | None = 5.0,
         request_timeout: float | None = None,
+        header_timeout: float = 10.0,
+        body_timeout: float = 60.0,
         max_body_size: int | str | None = "100MB",
         enable_io_uring: bool = True,
         enable_simd: bool = True,
@@ -85,6 +89,8 @@ class CovetPy:
             response_buffer_size=response_buffer_size,
             keepalive_timeout=keepalive_timeout,
             request_timeout=request_timeout,
+            header_timeout=header_timeout,
+            body_timeout=body_timeout,
             max_body_size=max_body_size,
             enable_io_uring=enable_io_uring,
             enable_simd=enable_simd,

@@ -25,6 +25,8 @@ class Settings:
     response_buffer_size: int | str = 65536
     keepalive_timeout: float | None = 5.0
     request_timeout: float | None = None
+    header_timeout: float = 10.0
+    body_timeout: float = 60.0
     max_body_size: int | str | None = "100MB"
     enable_io_uring: bool = True
     enable_simd: bool = True
@@ -49,8 +51,12 @@ class Settings:
             "worker_connections": check_whole("worker_connections", self.worker_connections, 1, 1 << 20),
             "request_buffer_size": check_size("request_buffer_size", self.request_buffer_size, 4096, 65535),
             "response_buffer_size": check_size("response_buffer_size", self.response_buffer_size, 4096, 1 << 26),
-            "keepalive_timeout_ms": milliseconds("keepalive_timeout", self.keepalive_timeout),
+            "keepalive_timeout_ms": -1
+            if self.keepalive_timeout is None
+            else milliseconds("keepalive_timeout", self.keepalive_timeout),
             "request_timeout_ms": milliseconds("request_timeout", self.request_timeout),
+            "header_timeout_ms": _needed("header_timeout", self.header_timeout),
+            "body_timeout_ms": _needed("body_timeout", self.body_timeout),
             "max_body_bytes": check_size("max_body_size", self.max_body_size or 0, 0, 1 << 50),
             "memory_pool_bytes": check_size("memory_pool_size", self.memory_pool_size, 1 << 20, 1 << 40),
             "connection_pool_size": check_whole("connection_pool_size", self.connection_pool_size, 0, 1 << 20),
@@ -67,6 +73,13 @@ class Settings:
             "enable_jit": self.enable_jit,
             "redirect_slashes": self.redirect_slashes,
         }
+
+
+def _needed(name: str, value: float) -> int:
+    """Milliseconds of a time without which clients could hold connections for ever. Raises ConfigError."""
+    if not (number := milliseconds(name, value)):
+        raise ConfigError(f"{name} must be more than 0 seconds")
+    return number
 
 
 SETTING_NAMES: frozenset[str] = frozenset(field.name for field in fields(Settings))

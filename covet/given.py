@@ -18,6 +18,8 @@ DURATIONS = frozenset(
         "keepalive_timeout",
         "reload_delay",
         "request_timeout",
+        "header_timeout",
+        "body_timeout",
         "timeout_graceful_shutdown",
         "timeout_worker_healthcheck",
         "workers_lifetime",

@@ -16,6 +16,7 @@ class RunOptions(TypedDict, total=False):
     backlog: int | None
     backpressure: int
     bind: Path | Iterable[Path] | None
+    body_timeout: float | str
     connection_pool_size: int
     control_socket: Path | None
     date_header: bool | None
@@ -27,6 +28,7 @@ class RunOptions(TypedDict, total=False):
     factory: bool | None
     fd: int | None
     forwarded_allow_ips: str | Iterable[str] | None
+    header_timeout: float | str
     headers: Iterable[tuple[str, str] | str] | None
     host: str | None
     interface: str | None

@@ -174,6 +174,8 @@ LIMITS = in_section(
         help="Seconds that requests may take to finish when the server stops.",
     ),
     option("--request-timeout", type=DURATION, help="Seconds for one request, head and answer."),
+    option("--header-timeout", type=DURATION, help="Seconds for a request's head to arrive."),
+    option("--body-timeout", type=DURATION, help="Seconds that a body may make no progress."),
 )
 
 ENGINE = in_section(

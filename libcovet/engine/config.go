@@ -14,7 +14,8 @@ import (
 )
 
 // Config is what a supervisor says of the engine it wants. Sizes are in
-// bytes, times in milliseconds, 0 meaning no limit where a limit is optional.
+// bytes, times in milliseconds, 0 meaning no limit where a limit is optional;
+// a keep-alive time of 0 closes at once, and -1 never.
 type Config struct {
 	Listeners          []ListenerConfig `json:"listeners"`
 	Backlog            int              `json:"backlog"`
@@ -42,6 +43,8 @@ type Config struct {
 	DateHeader         bool             `json:"date_header"`
 	PinCPUs            []int            `json:"pin_cpus"`
 	Backpressure       int              `json:"backpressure"`
+	LimitConcurrency   int              `json:"limit_concurrency"`
+	Headers            [][2]string      `json:"headers"` // of every response
 	Exchanges          int              `json:"exchanges"`
 	Routes             []RouteConfig    `json:"routes"`
 }
@@ -49,8 +52,9 @@ type Config struct {
 // ListenerConfig is one address to listen on: Network "tcp" or "unix", or an
 // inherited descriptor when Network is "fd" (Address holds its number).
 type ListenerConfig struct {
-	Network string `json:"network"`
-	Address string `json:"address"`
+	Network string  `json:"network"`
+	Address string  `json:"address"`
+	Mode    *uint32 `json:"mode"` // permissions of a unix socket's file; nil leaves them to the umask
 }
 
 // RouteConfig is one route of the application. ID starts at 1; the worker
@@ -138,7 +142,8 @@ func (c *Config) check() error {
 		{"memory_pool_size", c.MemoryPoolBytes, 1 << 20, 1 << 40},
 		{"connection_pool_size", int64(c.ConnectionPoolSize), 0, 1 << 20},
 		{"max_body_size", c.MaxBodyBytes, 0, 1 << 50},
-		{"keepalive_timeout", c.KeepAliveMS, 0, 1 << 40},
+		{"keepalive_timeout", c.KeepAliveMS, -1, 1 << 40},
+		{"limit_concurrency", int64(c.LimitConcurrency), 0, 1 << 30},
 		{"request_timeout", c.RequestMS, 0, 1 << 40},
 		{"header_timeout", c.HeaderMS, 1, 1 << 40},
 		{"body_timeout", c.BodyMS, 1, 1 << 40},

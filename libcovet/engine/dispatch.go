@@ -134,6 +134,9 @@ func (l *loop) toWorker(s *session, c *netio.Conn, p []byte, n int, keepAlive bo
 	if place == nobody {
 		return l.noWorker(s, c, n)
 	}
+	if limit := l.engine.config.LimitConcurrency; limit > 0 && l.engine.inFlight() >= uint64(limit) {
+		return l.unavailable(s, c, n)
+	}
 	id, slot, ok := l.port.Begin()
 	if !ok {
 		return l.noRoom(s, c, n)

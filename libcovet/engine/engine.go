@@ -135,6 +135,11 @@ func (e *Engine) newLoop(index int) (*loop, error) {
 	}
 	l.crew = crew{port: l.port, report: e.events.note, queued: e.events.queued}
 	l.use(e.tables[0])
+	for _, h := range e.config.Headers {
+		if !l.stamp.Add(h[0], h[1]) {
+			return nil, fmt.Errorf("headers: %q: %q cannot be sent", h[0], h[1])
+		}
+	}
 	l.stamp.Init(e.config.ServerHeader, e.config.DateHeader)
 	if e.access != nil {
 		l.access = &accessLog{writer: e.access}

@@ -40,7 +40,7 @@ func (e *Engine) bind(l *listener, c ListenerConfig) error {
 		return l.share(fd, e.config.Loops)
 	}
 	if c.Network == "unix" {
-		fd, _, err := netio.Listen(c.Network, c.Address, e.config.Backlog, false)
+		fd, _, err := netio.ListenUnix(c.Address, e.config.Backlog, c.Mode)
 		if err != nil {
 			return err
 		}

@@ -166,6 +166,14 @@ func (e *Engine) onLoops(do func(l *loop)) error {
 	return nil
 }
 
+// inFlight counts the requests in work on all loops.
+func (e *Engine) inFlight() (n uint64) {
+	for _, l := range e.loops {
+		n += l.count.inFlight.Load()
+	}
+	return n
+}
+
 // WorkerStatus is the state of one worker.
 type WorkerStatus struct {
 	Place    int     `json:"place"`

@@ -19,7 +19,7 @@ type timing struct {
 
 // idleUntil is when a connection that is idle since then is closed; 0 is never.
 func (t *timing) idleUntil(since int64) int64 {
-	if t.keepAlive == 0 {
+	if t.keepAlive < 0 {
 		return 0
 	}
 	return since + t.keepAlive

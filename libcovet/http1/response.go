@@ -83,14 +83,17 @@ func appendStatus(dst []byte, status *int) []byte {
 }
 
 func appendStamp(dst []byte, flags exchange.ResponseFlags, stamp *Stamp) []byte {
-	lines := stamp.lines
-	if flags&exchange.OwnDate != 0 {
-		lines = lines[:stamp.date]
+	if flags&(exchange.OwnDate|exchange.OwnServer) == 0 {
+		return append(dst, stamp.lines...)
 	}
-	if flags&exchange.OwnServer != 0 {
-		lines = lines[min(stamp.date, len(lines)):]
+	dst = append(dst, stamp.lines[:stamp.server]...)
+	if flags&exchange.OwnServer == 0 {
+		dst = append(dst, stamp.lines[stamp.server:stamp.date]...)
 	}
-	return append(dst, lines...)
+	if flags&exchange.OwnDate == 0 {
+		dst = append(dst, stamp.lines[stamp.date:]...)
+	}
+	return dst
 }
 
 // appendFields appends packed field lines. ownLength lets one Content-Length

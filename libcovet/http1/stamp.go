@@ -11,20 +11,33 @@ const (
 	dateForm   = "Mon, 02 Jan 2006 15:04:05 GMT"
 )
 
-// Stamp holds the Server and Date lines, ready to be copied into every
-// response head. The zero value has neither. It is for one goroutine.
+// Stamp holds the lines that every response head has, ready to be copied: the
+// Server and Date lines and those of the operator. The zero value has none. It
+// is for one goroutine.
 type Stamp struct {
-	lines  []byte // the Server line, then the Date line
+	lines  []byte // the operator's lines, the Server line, then the Date line
+	server int    // where the Server line begins in lines
 	date   int    // where the Date line begins in lines
 	second int64
 	due    int64
+}
+
+// Add appends a line for every response. It comes before Init, and reports
+// false for what is no field (RFC 9110, section 5.1 and 5.5).
+func (s *Stamp) Add(name, value string) bool {
+	if name == "" || skipName([]byte(name), 0) != len(name) || skipValue([]byte(value), 0, false) != len(value) {
+		return false
+	}
+	s.lines = append(append(append(append(s.lines, name...), ": "...), value...), "\r\n"...)
+	s.server = len(s.lines)
+	return true
 }
 
 // Init sets the Server line, left out if server is empty or no valid field
 // value, and the Date line, left out unless date is set. The date is that of
 // the call until Refresh changes it.
 func (s *Stamp) Init(server string, date bool) {
-	*s = Stamp{due: math.MaxInt64}
+	*s = Stamp{lines: s.lines[:s.server], server: s.server, due: math.MaxInt64}
 	if server != "" && skipValue([]byte(server), 0, false) == len(server) {
 		s.lines = append(append(append(s.lines, serverName...), server...), "\r\n"...)
 	}

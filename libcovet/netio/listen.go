@@ -15,14 +15,15 @@ import (
 const unixSocketMode = 0o666 // before the umask: whoever may reach the path may connect
 
 // Listen opens a listening socket for Loop.AddListener. The network is "tcp", "tcp4", "tcp6" or "unix"; a TCP address is
-// "host:port", where port 0 picks a free one. An IPv6 socket takes no IPv4 connections.
+// "host:port", where port 0 picks a free one. Of the IPv6 sockets only that of [::] takes IPv4 connections too, unless the
+// port is taken there.
 //
 // With reusePort several sockets, one per loop, may share the address. The address is first bound exclusively, so that one
 // that another program uses is an error and not a silent sharing; share further sockets of the same program with Share.
 // A unix socket file that nobody listens on is replaced.
 func Listen(network, address string, backlog int, reusePort bool) (fd int, bound net.Addr, err error) {
 	if network == "unix" {
-		return listenUnix(address, backlog)
+		return ListenUnix(address, backlog, nil)
 	}
 	to, err := resolve(network, address)
 	if err != nil {
@@ -135,6 +136,14 @@ func bindTCP(to netip.AddrPort, reusePort bool) (fd int, err error) {
 			return -1, fmt.Errorf("IPV6_V6ONLY: %w", err)
 		}
 	}
+	if to.Addr() == netip.IPv6Unspecified() {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0); err == nil && unix.Bind(fd, address) == nil {
+			return fd, nil
+		}
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
+			return -1, fmt.Errorf("IPV6_V6ONLY: %w", err)
+		}
+	}
 	return fd, unix.Bind(fd, address)
 }
 
@@ -174,7 +183,9 @@ func listenOn(fd int, network, address string, backlog int) (int, net.Addr, erro
 	return fd, net.TCPAddrFromAddrPort(addrPort(name, nil)), nil
 }
 
-func listenUnix(path string, backlog int) (fd int, bound net.Addr, err error) {
+// ListenUnix is Listen for a unix socket whose file has the given permissions; nil leaves them to the umask. Nobody can
+// connect before it has them.
+func ListenUnix(path string, backlog int, mode *uint32) (fd int, bound net.Addr, err error) {
 	if err := removeStale(path); err != nil {
 		return -1, nil, err
 	}
@@ -190,6 +201,12 @@ func listenUnix(path string, backlog int) (fd int, bound net.Addr, err error) {
 	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: path}); err != nil {
 		_ = unix.Close(fd)
 		return -1, nil, describe("unix", path, err)
+	}
+	if mode != nil {
+		if err := unix.Chmod(path, *mode); err != nil {
+			_ = unix.Close(fd)
+			return -1, nil, describe("unix", path, err)
+		}
 	}
 	return listenOn(fd, "unix", path, backlog)
 }

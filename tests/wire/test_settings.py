@@ -38,7 +38,7 @@ def status(server: Server) -> dict[str, Any]:
 
 WHOLE = ("workers", "worker_connections", "connection_pool_size", "max_exchanges", "backpressure")
 SIZES = ("request_buffer_size", "response_buffer_size", "memory_pool_size", "max_body_size")
-TIMES = ("keepalive_timeout", "request_timeout")
+TIMES = ("keepalive_timeout", "request_timeout", "header_timeout", "body_timeout")
 SWITCHES = ("debug", "enable_io_uring", "enable_simd", "enable_jit", "redirect_slashes")
 BAD = [
     *((name, value) for name in WHOLE for value in (-1, 1.5, "many", True, 1 << 40)),
@@ -46,7 +46,7 @@ BAD = [
     *((name, value) for name in TIMES for value in (-1, "long", float("nan"), float("inf"), True)),
     *((name, value) for name in SWITCHES for value in (1, "yes", None)),
     *((name, value) for name in ("title", "version") for value in (1, None, b"x")),
-    *((name, 0) for name in ("workers", "worker_connections", "max_exchanges", *SIZES[:3])),
+    *((name, 0) for name in ("workers", "worker_connections", "max_exchanges", *SIZES[:3], *TIMES[2:])),
 ]
 
 
@@ -158,6 +158,36 @@ def test_keepalive_timeout(loop: str) -> None:
         reader = Reader(sock)
         assert reader.answer().body == b"pong"
         assert not reader.at_end(7)  # longer than the default
+    with serving(loop, keepalive_timeout=0) as server, server.connect(LIMIT) as sock:
+        sock.sendall(NEXT)
+        reader = Reader(sock)
+        assert reader.answer().body == b"pong"
+        assert reader.at_end(LIMIT)
+
+
+@loops
+def test_header_timeout(loop: str) -> None:
+    with serving(loop, header_timeout=0.3) as server:
+        for begun in (b"", b"GET /ping HTTP/1.1\r\n"):
+            with server.connect(LIMIT) as sock:
+                sock.sendall(begun)
+                reader = Reader(sock)
+                if begun:
+                    assert reader.answer().status == 408
+                assert reader.at_end(LIMIT)
+    with serving(loop) as server, server.connect(LIMIT) as sock:
+        sock.sendall(b"GET /ping HTTP/1.1\r\n")
+        assert not Reader(sock).at_end(1.0)
+
+
+@loops
+def test_body_timeout(loop: str) -> None:
+    with serving(loop, body_timeout=0.3) as server, server.connect(LIMIT) as sock:
+        sock.sendall(head("POST", "/body", "Content-Length: 10"))
+        assert Reader(sock).answer().status == 408
+    with serving(loop) as server, server.connect(LIMIT) as sock:
+        sock.sendall(head("POST", "/body", "Content-Length: 10"))
+        assert not Reader(sock).at_end(1.0)
 
 
 @loops
