@@ -103,7 +103,7 @@ typedef struct {
     uint64_t slot_base;      /* offset of covet_slot[slots] */
     uint32_t engine_state;   /* A */
     uint32_t engine_pid;     /* E */
-    uint64_t started_at;     /* E  nanoseconds of CLOCK_REALTIME */
+    uint64_t started_at;     /* E  nanoseconds of CLOCK_MONOTONIC; 0 before the engine runs */
     covet_class classes[COVET_CLASSES];
 } covet_header;
 
@@ -141,7 +141,8 @@ typedef struct {
     uint64_t begun;    /* W  requests taken since attach */
     uint64_t finished; /* W  exchanges done since attach */
     uint64_t beat;     /* W  nanoseconds of CLOCK_MONOTONIC when the event loop last drained */
-    uint8_t pad[COVET_LINE - 40];
+    uint64_t blocked_since; /* E  nanoseconds of CLOCK_MONOTONIC; 0 = its event loop is not blocked */
+    uint8_t pad[COVET_LINE - 48];
     uint64_t inbox_tail; /* A  enqueue position */
     uint8_t pad1[COVET_LINE - 8];
     uint64_t inbox_head; /* A  dequeue position */
@@ -161,7 +162,8 @@ typedef struct {
     uint64_t requests;    /* E  heads parsed since start */
     uint64_t in_flight;   /* E  exchanges given to workers and not done */
     uint64_t refused;     /* E  answered with 503 for want of room */
-    uint8_t pad2[COVET_LINE - 40];
+    uint64_t held;        /* E  requests that wait but are in no worker's inbox */
+    uint8_t pad2[COVET_LINE - 48];
 } covet_loop;
 
 /* ---- exchange slots ----------------------------------------------------- */

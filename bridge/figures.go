@@ -3,10 +3,15 @@ package bridge
 // #include "channel.h"
 import "C"
 
-import "sync/atomic"
+import (
+	"fmt"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
 
 // Figures are a loop's totals, as workers can see them.
-type Figures struct{ Connections, Accepted, Requests, InFlight, Refused uint64 }
+type Figures struct{ Connections, Accepted, Requests, InFlight, Refused, Held uint64 }
 
 // Publish shows a loop's figures to the workers.
 func (p *Port) Publish(f Figures) {
@@ -16,11 +21,32 @@ func (p *Port) Publish(f Figures) {
 		value uint64
 	}{
 		{&r.connections, f.Connections}, {&r.accepted, f.Accepted}, {&r.requests, f.Requests},
-		{&r.in_flight, f.InFlight}, {&r.refused, f.Refused},
+		{&r.in_flight, f.InFlight}, {&r.refused, f.Refused}, {&r.held, f.Held},
 	} {
 		if uint64(*one.at) != one.value {
 			atomic.StoreUint64(word(one.at), one.value)
 		}
+	}
+}
+
+// Started shows the workers that the engine begins to run now.
+func (c *Channel) Started() error {
+	if c.header == nil {
+		return nil
+	}
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		return fmt.Errorf("reading the clock: %w", err)
+	}
+	atomic.StoreUint64(word(&c.header.started_at), uint64(now.Nano()))
+	return nil
+}
+
+// SetBlocked shows the workers since when the event loop of one of them is
+// blocked, in nanoseconds of CLOCK_MONOTONIC; 0 is not at all.
+func (c *Channel) SetBlocked(worker int, since int64) {
+	if c.header != nil {
+		atomic.StoreUint64(word(&c.worker(worker).blocked_since), uint64(since))
 	}
 }
 

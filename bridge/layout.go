@@ -5,7 +5,6 @@ import "C"
 
 import (
 	"os"
-	"time"
 	"unsafe"
 )
 
@@ -89,7 +88,6 @@ func (l *layout) write(c *Channel) {
 	h.outboxes, h.outbox_marks = C.uint64_t(l.outboxes), C.uint64_t(l.marks)
 	h.slot_base = C.uint64_t(l.slots)
 	h.engine_pid = C.uint32_t(os.Getpid())
-	h.started_at = C.uint64_t(time.Now().UnixNano())
 	for i := range l.classes {
 		k, from := &h.classes[i], l.classes[i]
 		k.block_bytes, k.count = C.uint32_t(from.bytes), C.uint32_t(from.count)

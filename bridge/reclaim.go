@@ -92,7 +92,7 @@ func (c *Channel) Renew(worker int) {
 	for _, n := range []*uint32{half(&r.sleeping), half(&r.pid), half(&r.state)} {
 		atomic.StoreUint32(n, 0)
 	}
-	for _, n := range []*uint64{word(&r.begun), word(&r.finished), word(&r.beat)} {
+	for _, n := range []*uint64{word(&r.begun), word(&r.finished), word(&r.beat), word(&r.blocked_since)} {
 		atomic.StoreUint64(n, 0)
 	}
 }

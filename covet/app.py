@@ -8,6 +8,7 @@ from covet.config import Settings
 from covet.datastructures import State
 from covet.dispatch import ExceptionHandler, is_status, to_response
 from covet.exceptions import HTTPException
+from covet.figures import Figures
 from covet.lifespan import Hook, LifespanOf
 from covet.params import parameters_of
 from covet.responses import Response, StreamingResponse
@@ -102,6 +103,7 @@ class CovetPy:
             backpressure=backpressure,
         )
         self.state = State()
+        self.figures = Figures()
         self.routes: list[Route] = []
         self.exception_handlers: dict[int | type[Exception], ExceptionHandler] = {}
         self.lifespan = lifespan
@@ -122,6 +124,38 @@ class CovetPy:
     def debug(self) -> bool:
         """Whether 500 answers show the traceback."""
         return self.settings.debug
+
+    # ---- the engine's figures: the same in each worker, zero or empty outside of serving ----
+
+    @property
+    def uptime(self) -> float:
+        """For how many seconds the engine has been running; workers that were replaced meanwhile do not count."""
+        return self.figures.seconds("uptime")
+
+    @property
+    def connection_count(self) -> int:
+        """Connections that are open now."""
+        return self.figures.count("connections")
+
+    @property
+    def request_count(self) -> int:
+        """Requests that have come since the engine's start, those that it answers by itself included."""
+        return self.figures.count("requests")
+
+    @property
+    def queue_depth(self) -> int:
+        """Requests that no worker has begun."""
+        return self.figures.count("queued")
+
+    @property
+    def worker_states(self) -> list[dict[str, Any]]:
+        """The workers, by number.
+
+        Each is a dict with worker (the number in the log), pid, state ("starting", "admitted" or "retired"), waiting
+        (requests that it has not begun), begun, finished, in_flight, sleeping (it waits for something to do) and
+        blocked (for how many seconds its event loop has been blocked; 0 if it is not).
+        """
+        return self.figures.workers()
 
     # ---- routes -------------------------------------------------------------
 

@@ -164,5 +164,18 @@ class Runner:
         """
     def close(self) -> None:
         """Stops taking requests and detaches from the channel."""
+    def figures(self) -> dict[str, int | float]:
+        """The engine's totals, the same in each worker; empty after `close`.
+
+        uptime (seconds), connections (open now), accepted (since the start), requests (heads parsed since the
+        start), in_flight (given to workers and not done), refused (for want of room), queued (no worker has begun
+        them).
+        """
+    def workers(self) -> list[dict[str, Any]]:
+        """The workers that are attached, by place; none after `close`.
+
+        worker (the place + 1), pid, state ("starting", "admitted" or "retired"), waiting, begun, finished,
+        in_flight, sleeping (waits for something to do) and blocked (seconds; 0 if its event loop is not blocked).
+        """
     in_flight: int
     """Exchanges begun and not done."""

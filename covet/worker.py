@@ -27,6 +27,9 @@ class Worker:
         self._calls = app.calls(settings, state)
         memory, doorbell, *loops = channel
         self._runner = Runner(memory, place, doorbell, loops)
+        self._figures = app.figures
+        if self._figures is not None:
+            self._figures.attach(self._runner)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begins to take requests on a loop."""
@@ -51,4 +54,6 @@ class Worker:
 
     def close(self) -> None:
         """Takes no more requests and lets go of the channel."""
+        if self._figures is not None:
+            self._figures.detach(self._runner)
         self._runner.close()

@@ -22,6 +22,7 @@ SOURCES = (
     "driver.c",
     "lane.c",
     "drain.c",
+    "figures.c",
     "runner.c",
     "module.c",
 )

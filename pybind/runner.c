@@ -381,6 +381,8 @@ static void runner_dealloc(PyObject *self) {
 static PyMethodDef runner_methods[] = {
     {"serve", (PyCFunction)(void (*)(void))runner_serve, METH_VARARGS | METH_KEYWORDS, NULL},
     {"close", runner_close, METH_NOARGS, NULL},
+    {"figures", runner_figures, METH_NOARGS, NULL},
+    {"workers", runner_workers, METH_NOARGS, NULL},
     {"_drain", runner_drain, METH_NOARGS, NULL},
     {"_step", runner_step, METH_NOARGS, NULL},
     {"_flush", do_flush, METH_NOARGS, NULL},

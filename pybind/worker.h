@@ -212,6 +212,10 @@ PyObject *runner_step(PyObject *self, PyObject *unused);
 void runner_drop_next(Runner *r);
 void runner_drop_lane(Runner *runner);
 
+/* figures.c */
+PyObject *runner_figures(PyObject *self, PyObject *unused);
+PyObject *runner_workers(PyObject *self, PyObject *unused);
+
 /* runner.c */
 extern PyType_Spec runner_spec;
 void runner_flush(Runner *runner); /* publishes soon */

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from covet.config import ServeOptions, Settings
     from covet.core import Exchange
+    from covet.figures import Figures
 
 CallEntry = tuple[Callable[["Exchange"], Any], int, bool] | None
 
@@ -47,6 +48,10 @@ class Application(Protocol):
     @property
     def settings(self) -> "Settings":
         """The settings that the application itself names."""
+
+    @property
+    def figures(self) -> "Figures | None":
+        """Where the application looks for the engine's figures, if it does."""
 
     def engine(self) -> dict[str, Any]:
         """The part of the engine's configuration that the application decides: its routes."""

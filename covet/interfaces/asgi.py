@@ -37,6 +37,7 @@ class AsgiApplication:
     """
 
     interface = "asgi"
+    figures = None
 
     def __init__(self, app: AsgiApp, lifespan: str = "auto", root_path: str = "") -> None:
         self._app = app

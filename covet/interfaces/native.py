@@ -26,6 +26,7 @@ class CovetApplication:
     def __init__(self, app: "CovetPy", root_path: str = "") -> None:
         self.app = app
         self._root_path = root_path
+        self.figures = app.figures
 
     @property
     def settings(self) -> Settings:

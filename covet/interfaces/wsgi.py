@@ -33,6 +33,7 @@ class WsgiApplication:
     """
 
     interface = "wsgi"
+    figures = None
 
     def __init__(self, app: WsgiApp, root_path: str = "", threads: int = 40, *, several: bool = False) -> None:
         self._app = app

@@ -65,7 +65,7 @@ func New(config Config) (*Engine, error) {
 		maxBody: config.MaxBodyBytes,
 		log:     newLog(os.Stderr, config.LogLevel),
 	}
-	e.events.open()
+	e.events.open(func(place int, since int64) { e.channel.SetBlocked(place, since) })
 	if e.maxBody == 0 {
 		e.maxBody = 1<<63 - 1
 	}
@@ -197,6 +197,9 @@ func (e *Engine) Start() error {
 		return errors.New("the engine was started before")
 	}
 	e.started = time.Now()
+	if err := e.channel.Started(); err != nil {
+		e.log.line(levelWarning, "the workers cannot be told the time of the start: "+err.Error())
+	}
 	e.channel.SetState(bridge.StateRunning)
 	e.looping.Store(true)
 	for _, l := range e.loops {

@@ -28,10 +28,13 @@ type events struct {
 	fd      int // an eventfd; -1 when nobody listens
 	list    []Event
 	blocked map[int]time.Time
-	quiet   int64 // until then nothing more is said of requests that wait
+	quiet   int64                        // until then nothing more is said of requests that wait
+	show    func(place int, since int64) // tells the workers
 }
 
-func (v *events) open() { v.fd, v.blocked = -1, map[int]time.Time{} }
+func (v *events) open(show func(place int, since int64)) {
+	v.fd, v.blocked, v.show = -1, map[int]time.Time{}, show
+}
 
 // descriptor is readable while there are events.
 func (v *events) descriptor() (int, error) {
@@ -62,7 +65,9 @@ func (v *events) note(place int, blocked bool, since, now int64) {
 		v.blocked[place] = time.Now().Add(-time.Duration(now - since))
 	} else {
 		delete(v.blocked, place)
+		since = 0
 	}
+	v.show(place, since)
 	v.add(Event{Event: name, Place: place, Seconds: seconds})
 }
 

@@ -7,7 +7,7 @@ import (
 
 func TestRequestsThatWaitAreToldOnceASecond(t *testing.T) {
 	var v events
-	v.open()
+	v.open(func(int, int64) {})
 	if _, err := v.descriptor(); err != nil {
 		t.Fatal(err)
 	}

@@ -200,8 +200,8 @@ func (l *loop) Work() bool {
 	if len(l.starved) > 0 {
 		l.feedStarved()
 	}
+	l.publish() // first, so that a request finds itself counted by the worker that it wakes
 	l.port.Ring()
-	l.publish()
 	l.access.flush()
 	if n > 0 {
 		l.engine.trimmer.poke(l.port.Warm())
@@ -227,6 +227,7 @@ func (l *loop) publish() {
 	l.port.Publish(bridge.Figures{
 		Connections: l.count.connections.Load(), Accepted: l.count.accepted.Load(),
 		Requests: l.count.requests.Load(), InFlight: l.count.inFlight.Load(), Refused: l.count.refused.Load(),
+		Held: l.count.orphans.Load() + l.count.starved.Load(),
 	})
 }
 

@@ -320,3 +320,26 @@ void engine_release(engine *e, covet_id id) {
 uint64_t engine_begun(const engine *e) { return e->worker->begun; }
 uint64_t engine_finished(const engine *e) { return e->worker->finished; }
 uint32_t engine_worker_state(const engine *e) { return e->worker->state; }
+
+/* Sets a figure by its name; 0 if there is none of that name. */
+int engine_show(engine *e, const char *name, uint64_t value) {
+#define WORD(record, member) {#member, &(record)->member, sizeof (record)->member}
+    const struct {
+        const char *name;
+        void *at;
+        size_t bytes;
+    } figures[] = {
+        WORD(e->h, started_at),     WORD(e->loop, connections), WORD(e->loop, accepted),  WORD(e->loop, requests),
+        WORD(e->loop, in_flight),   WORD(e->loop, refused),     WORD(e->loop, held),      WORD(e->worker, state),
+        WORD(e->worker, table),     WORD(e->worker, sleeping),  WORD(e->worker, begun),   WORD(e->worker, finished),
+        WORD(e->worker, inbox_tail), WORD(e->worker, inbox_head), WORD(e->worker, blocked_since),
+    };
+#undef WORD
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
+        if (strcmp(figures[i].name, name) == 0) {
+            memcpy(figures[i].at, &value, figures[i].bytes); /* of a small figure its low bytes: little-endian */
+            return 1;
+        }
+    }
+    return 0;
+}

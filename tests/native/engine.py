@@ -81,6 +81,7 @@ def build(folder: Path) -> ctypes.CDLL:
         "begun": (number, [pointer]),
         "finished": (number, [pointer]),
         "worker_state": (ctypes.c_uint32, [pointer]),
+        "show": (ctypes.c_int, [pointer, ctypes.c_char_p, number]),
     }
     for name, (result, arguments) in signatures.items():
         function = getattr(lib, f"engine_{name}")
@@ -194,6 +195,10 @@ class Engine:
         """The arguments of Runner."""
         fd = self.lib.engine_fd
         return fd(self._e, 0), 0, fd(self._e, 1), [fd(self._e, 2)]
+
+    def show(self, name: str, value: int) -> None:
+        """Sets a figure in the record of the loop, of the worker, or in the header."""
+        assert self.lib.engine_show(self._e, name.encode(), value), f"there is no figure {name}"
 
     def post(self, r: _Request | None = None, /, **kwargs: Any) -> int:
         """Posts a request and rings the worker; the exchange's id."""

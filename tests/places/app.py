@@ -31,6 +31,26 @@ async def pid() -> dict[str, Any]:
     return {"pid": os.getpid(), "greeting": GREETING}
 
 
+@app.get("/figures")
+async def figures() -> dict[str, Any]:
+    return {
+        "pid": os.getpid(),
+        "uptime": app.uptime,
+        "connections": app.connection_count,
+        "requests": app.request_count,
+        "queued": app.queue_depth,
+        "workers": app.worker_states,
+    }
+
+
+@app.get("/queue/{name}")
+async def queue(name: str) -> int:
+    first_time(name)
+    while not (marks / f"{name}.go").exists():
+        await asyncio.sleep(0.01)
+    return app.queue_depth
+
+
 @app.get("/once/{name}")
 async def once(name: str) -> dict[str, int]:
     if first_time(name):
