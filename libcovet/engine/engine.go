@@ -49,6 +49,8 @@ type Engine struct {
 	events  events
 	looping atomic.Bool // the loops run, and do what they are told
 
+	sweeping atomic.Bool // a sweep is due
+
 	mu      sync.Mutex // guards the changes of state
 	running sync.WaitGroup
 	failure atomic.Pointer[error]

@@ -104,6 +104,9 @@ func (l *loop) abandon(i uint32, o *owed) {
 
 // release frees the slot of a finished exchange and its record.
 func (l *loop) release(i uint32, o *owed) {
+	if o.refusal != 0 {
+		l.engine.sweepSoon()
+	}
 	l.bySlot[l.local(o.id)] = 0
 	l.port.Release(o.id)
 	l.owed.give(i)

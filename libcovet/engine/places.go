@@ -11,6 +11,9 @@ import (
 // loopAnswers is how long a loop may take to do what it is told.
 const loopAnswers = 5 * time.Second
 
+// sweepAfter lets a loop end the exchanges of a dead worker first.
+const sweepAfter = 50 * time.Millisecond
+
 // The states of a worker's place.
 const (
 	placeFree     = "free"
@@ -118,6 +121,22 @@ func (e *Engine) Reclaim(number int) (Fates, error) {
 		sum.Failed += f.Failed
 	}
 	return sum, nil
+}
+
+// sweepSoon frees the blocks that a dead worker had taken for an exchange that
+// outlived it a little, as its connection had to end first.
+func (e *Engine) sweepSoon() {
+	if !e.sweeping.CompareAndSwap(false, true) {
+		return
+	}
+	time.AfterFunc(sweepAfter, func() {
+		e.placing.Lock()
+		defer e.placing.Unlock()
+		e.sweeping.Store(false)
+		if e.channel != nil {
+			e.channel.Sweep()
+		}
+	})
 }
 
 // Descriptors are those that a worker needs to attach to a place: the memory,
