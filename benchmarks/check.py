@@ -19,6 +19,7 @@ class Floor:
         row, figure: what is looked at.
         against: the peers, the best of whom covet's figure is divided by; none for the figure itself.
         least, most: the bound; one of them is None.
+        ours: whose figure it is.
     """
 
     what: str
@@ -27,6 +28,7 @@ class Floor:
     against: tuple[str, ...] = ()
     least: float | None = None
     most: float | None = None
+    ours: str = "covet"
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,9 @@ def verdicts(rows: Sequence[Row], wanted: Sequence[Floor], plan: Plan) -> list[V
 
 
 def _verdict(floor: Floor, row: Row | None) -> Verdict:
-    ours = row.median(floor.figure, "covet") if row else None
+    ours = row.median(floor.figure, floor.ours) if row else None
     theirs = {name: row.median(floor.figure, name) if row else None for name in floor.against}
-    missing = [name for name, value in ({"covet": ours} | theirs).items() if value is None]
+    missing = [name for name, value in ({floor.ours: ours} | theirs).items() if value is None]
     if ours is None or missing:
         return Verdict(False, f"FAILED  {floor.what}: not measured: {', '.join(missing)}")
     values = [value for value in theirs.values() if value is not None]

@@ -37,32 +37,32 @@ class Peer:
         return [part.replace("{port}", str(port)) for part in self.command]
 
 
-def _uvicorn(app: str) -> tuple[str, ...]:
+def _uvicorn(app: str, workers: int = 1) -> tuple[str, ...]:
     return (
         *(str(PYTHON), "-m", "uvicorn", app, "--app-dir", str(APPS), "--host", "127.0.0.1", "--port", "{port}"),
-        *("--workers", "1", "--loop", "uvloop", "--http", "httptools", "--ws", "none", "--lifespan", "off"),
+        *("--workers", str(workers), "--loop", "uvloop", "--http", "httptools", "--ws", "none", "--lifespan", "off"),
         *("--no-access-log", "--log-level", "warning", "--timeout-keep-alive", "75"),
     )
 
 
-def _granian(app: str, *options: str) -> tuple[str, ...]:
+def _granian(app: str, *options: str, workers: int = 1) -> tuple[str, ...]:
     return (
         *(str(VENV / "bin" / "granian"), "--interface", "asginl", "--host", "127.0.0.1", "--port", "{port}"),
-        *("--workers", "1", "--loop", "uvloop", "--http", "1", "--no-ws", "--no-access-log"),
+        *("--workers", str(workers), "--loop", "uvloop", "--http", "1", "--no-ws", "--no-access-log"),
         *("--log-level", "warning", "--working-dir", str(APPS), *options, app),
     )
 
 
-def _tuned_granian(app: str, mode: str = "st") -> tuple[str, ...]:
+def _tuned_granian(app: str, mode: str = "st", workers: int = 1) -> tuple[str, ...]:
     # Chosen by measurement: each of these gains something, the flush a third to a half under pipelining.
     tuning = ("--runtime-mode", mode, "--task-impl", "rust", "--http1-pipeline-flush")
-    return _granian(app, *tuning, "--backlog", "2048", "--backpressure", "2048")
+    return _granian(app, *tuning, "--backlog", "2048", "--backpressure", "2048", workers=workers)
 
 
-def _covet(python: Path) -> tuple[str, ...]:
+def _covet(python: Path, workers: int = 1) -> tuple[str, ...]:
     return (
         *(str(python), "-m", "covet", "run", "covet_app:app", "--app-dir", str(APPS), "--host", "127.0.0.1"),
-        *("--port", "{port}", "--workers", "1", "--no-access-log", "--log-level", "warning"),
+        *("--port", "{port}", "--workers", str(workers), "--no-access-log", "--log-level", "warning"),
         *("--timeout-keep-alive", "75", "--worker-connections", "16384"),
     )
 
@@ -96,8 +96,29 @@ def all_peers(covet_python: Path) -> dict[str, Peer]:
         Peer("granian-upload", "raw ASGI callable on granian, tuned", _tuned_granian("raw:upload")),
         Peer("uvicorn-download", "raw ASGI callable on uvicorn", _uvicorn("raw:download")),
         Peer("granian-download", "raw ASGI callable on granian, tuned", _tuned_granian("raw:download")),
+        *_several(covet_python),
     )
     return {peer.name: peer for peer in peers}
+
+
+def _several(covet_python: Path) -> tuple[Peer, ...]:
+    """Those with two workers each."""
+    return (
+        Peer("covet-2", "covet, Python handler, 2 workers", _covet(covet_python, 2)),
+        Peer("uvicorn-raw-2", "raw ASGI callable on uvicorn, 2 workers", _uvicorn("raw:routed", 2)),
+        Peer(
+            "granian-raw-2", "raw ASGI callable on granian, tuned, 2 workers", _tuned_granian("raw:routed", workers=2)
+        ),
+        Peer(
+            *("granian-mt-2", "raw ASGI callable on granian, tuned, mt runtime, 2 workers"),
+            _tuned_granian("raw:routed", "mt", 2),
+        ),
+        Peer(
+            *("granian-defaults-2", "raw ASGI callable on granian, untuned, 2 workers"),
+            _granian("raw:routed", workers=2),
+        ),
+        Peer("fastapi-2", "typed handler, FastAPI on uvicorn, 2 workers", _uvicorn("fastapi_app:app", 2)),
+    )
 
 
 def matches(name: str, wanted: tuple[str, ...]) -> bool:

@@ -61,8 +61,8 @@ def _cells(row: Row, figure: str, name: str) -> list[str]:
     values = row.figures[figure].get(name)
     if not values:
         return ["", ""]
-    ours, theirs = row.median(figure, "covet"), row.median(figure, name)
-    ratio = f"{ours / theirs:.2f}" if ours and theirs and theirs > 0 and name != "covet" else ""
+    ours, theirs = row.median(figure, row.ours), row.median(figure, name)
+    ratio = f"{ours / theirs:.2f}" if ours and theirs and theirs > 0 and name != row.ours else ""
     return [_cell(values), ratio]
 
 
@@ -126,7 +126,7 @@ def svg(rows: Sequence[Row]) -> str:
 
 def _bar(name: str, runs: Sequence[float], scale: float, y: int) -> list[str]:
     middle, least, most = statistics.median(runs), min(runs), max(runs)
-    x, colour = LABELS + 8, OURS if name == "covet" else THEIRS
+    x, colour = LABELS + 8, OURS if name.startswith("covet") else THEIRS
     return [
         f'<text x="{LABELS}" y="{y + 12}" text-anchor="end">{escape(name)}</text>',
         f'<rect x="{x}" y="{y}" width="{middle * scale:.1f}" height="15" fill="{colour}"/>',

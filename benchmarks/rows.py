@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import statistics
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -34,6 +36,11 @@ class Row:
     title: str
     figures: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ours(self) -> str:
+        """The name that covet has in this row."""
+        return next((name for runs in self.figures.values() for name in runs if name.startswith("covet")), "covet")
 
     def add(self, figure: str, peer: str, value: float) -> None:
         """Adds a run."""
@@ -76,6 +83,7 @@ class Load:
 PYTHON = ("covet", "uvicorn-raw", "granian-raw", "starlette", "fastapi", "robyn")
 TYPED = (*PYTHON, "granian-mt", "granian-defaults")
 ENGINES = ("covet", "actix", "may", "nginx")
+WORKERS = ("covet-2", "uvicorn-raw-2", "granian-raw-2", "granian-mt-2", "granian-defaults-2")
 LOADS = (
     Load("typed-1", "Typed route, dict out, depth 1", TYPED),
     Load("typed-16", "Typed route, dict out, depth 16 (HTTP pipelining)", TYPED, script="pipeline.lua"),
@@ -104,8 +112,13 @@ LOADS = (
         wanted="",
         connections=16,
     ),
+    Load("workers-2", "Typed route, dict out, depth 1, 2 workers each", (*WORKERS, "fastapi-2")),
 )
-NAMES = (*(load.name for load in LOADS), "fixed-rate", "memory", "idle")
+NAMES = (*(load.name for load in LOADS), "fixed-rate", "blocked", "memory", "idle")
+
+ASKERS = 16
+ASK_RATE = 3200.0
+BLOCK_PAUSE = 0.5
 
 
 @dataclass(frozen=True)
@@ -206,6 +219,34 @@ def run_fixed_rate(plan: Plan, rate: float) -> Row:
     return alternate(Row("fixed-rate", title), plan.of(PYTHON), plan, check_typed, run)
 
 
+def run_blocked(plan: Plan) -> Row:
+    """Latencies of 16 clients that ask every 5 ms, while another one has a worker blocked for 50 ms of every 500."""
+
+    def run(server: Running, seconds: int) -> Mapping[str, float]:
+        over = threading.Event()
+        blocker = threading.Thread(target=_block, args=(server.port, over))
+        blocker.start()
+        try:
+            figures = fixed_rate(
+                *(server, TYPED_TARGET), rate=ASK_RATE, seconds=seconds, connections=ASKERS, cpu=plan.client_cpu
+            )
+        finally:
+            over.set()
+            blocker.join()
+        return {name: figures[name] for name in (*LATENCIES, "max_us")}
+
+    title = "16 clients that ask every 5 ms, beside one whose handler blocks a worker for 50 ms, a tenth of the time"
+    return alternate(Row("blocked", title), plan.of(WORKERS), plan, check_typed, run)
+
+
+def _block(port: int, over: threading.Event) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    while not over.wait(BLOCK_PAUSE):
+        connection.request("GET", "/block")
+        connection.getresponse().read()
+    connection.close()
+
+
 def check_typed(server: Running) -> None:
     """The typed route must answer as it should."""
     server.check("GET", TYPED_TARGET, TYPED_BODY)
@@ -268,6 +309,8 @@ def run_all(plan: Plan) -> Iterator[Row]:
             yield run_fixed_rate(plan, rate)
         else:
             say("fixed-rate: no peer on the typed route, so no rate to measure at")
+    if plan.has("blocked"):
+        yield run_blocked(plan)
     if plan.has("memory"):
         yield run_memory(plan)
     if plan.has("idle"):

@@ -1,4 +1,5 @@
 import asyncio
+import time
 
 from covet import CovetPy, PlainTextResponse, Request, Response
 
@@ -15,6 +16,12 @@ async def read_item(item_id: int, q: str | None = None) -> dict[str, object]:
 @app.get("/sleep")
 async def sleep() -> dict[str, object]:
     await asyncio.sleep(0.01)
+    return {"item_id": 5, "q": "abc"}
+
+
+@app.get("/block")
+async def block() -> dict[str, object]:
+    time.sleep(0.05)
     return {"item_id": 5, "q": "abc"}
 
 

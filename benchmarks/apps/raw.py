@@ -1,6 +1,7 @@
 """The smallest ASGI callables that do what each row asks."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -20,6 +21,12 @@ async def answer(send: Send, headers: list[tuple[bytes, bytes]], body: bytes) ->
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    await answer(send, JSON, BODY)
+
+
+async def routed(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["path"] == "/block":
+        time.sleep(0.05)
     await answer(send, JSON, BODY)
 
 
