@@ -2,11 +2,11 @@ package engine
 
 import (
 	"io"
+	"net/netip"
 	"strconv"
 	"sync/atomic"
 
 	"github.com/covetpy/covetpy/bridge"
-	"github.com/covetpy/covetpy/libcovet/exchange"
 	"github.com/covetpy/covetpy/libcovet/http1"
 	"github.com/covetpy/covetpy/libcovet/netio"
 )
@@ -63,33 +63,39 @@ type accessLog struct {
 	buffer []byte
 }
 
-func (a *accessLog) note(c *netio.Conn, r *exchange.Request, status int) {
-	if a == nil || r.Head == nil {
+// note logs the present request, which the engine itself answers.
+func (l *loop) note(c *netio.Conn, status int) {
+	r := &l.request
+	if l.access == nil || r.Head == nil {
 		return
 	}
-	a.line(c, r.Verb.Of(r.Head), r.Target.Of(r.Head), r.Minor, status)
+	l.access.line(l.peer(c), r.Verb.Of(r.Head), r.Target.Of(r.Head), r.Minor, status)
 }
 
-func (a *accessLog) noteSlot(c *netio.Conn, slot *bridge.Slot, port *bridge.Port) {
+func (a *accessLog) noteSlot(slot *bridge.Slot, port *bridge.Port) {
 	if a == nil {
 		return
 	}
-	a.noteStatus(c, slot, port, int(slot.Status()))
+	a.noteStatus(slot, port, int(slot.Status()))
 }
 
-func (a *accessLog) noteStatus(c *netio.Conn, slot *bridge.Slot, port *bridge.Port, status int) {
+func (a *accessLog) noteStatus(slot *bridge.Slot, port *bridge.Port, status int) {
 	if a == nil {
 		return
 	}
 	verb, target, minor := port.RequestLine(slot)
-	a.line(c, verb, target, minor, status)
+	a.line(slot.Peer(), verb, target, minor, status)
 }
 
 // line appends uvicorn's access line. The target holds visible ASCII only, so
 // it cannot forge a line.
-func (a *accessLog) line(c *netio.Conn, verb, target []byte, minor uint8, status int) {
+func (a *accessLog) line(client netip.AddrPort, verb, target []byte, minor uint8, status int) {
 	b := append(a.buffer, "INFO:     "...)
-	b = c.Remote().AppendTo(b)
+	if client.IsValid() {
+		b = client.AppendTo(b)
+	} else {
+		b = append(b, "unix"...)
+	}
 	b = append(b, ` - "`...)
 	b = append(append(b, verb...), ' ')
 	b = append(append(b, target...), " HTTP/1."...)

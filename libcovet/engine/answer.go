@@ -22,7 +22,7 @@ type constantImage struct {
 // answerConstant writes a constant response in its turn.
 func (l *loop) answerConstant(s *session, c *netio.Conn, k *constantImage, keepAlive bool) {
 	head := l.request.Method == exchange.MethodHead
-	l.access.note(c, &l.request, int(k.answer.Response.Status))
+	l.note(c, int(k.answer.Response.Status))
 	if !keepAlive || head || l.request.Minor == 0 {
 		l.response = k.answer.Response
 		l.answerNow(s, c, head, keepAlive)
@@ -44,7 +44,7 @@ func (l *loop) answerConstant(s *session, c *netio.Conn, k *constantImage, keepA
 func (l *loop) answerRefusal(s *session, c *netio.Conn, status int, reason string, extra []byte, keepAlive bool) {
 	native.Refusal(&l.response, status, reason, extra, l.scratch)
 	l.scratch = l.response.Body
-	l.access.note(c, &l.request, status)
+	l.note(c, status)
 	l.answerNow(s, c, l.request.Method == exchange.MethodHead, keepAlive)
 }
 
@@ -115,9 +115,9 @@ func (l *loop) flush(s *session, c *netio.Conn) {
 			return
 		}
 		if o.refusal != 0 {
-			l.access.noteStatus(c, slot, l.port, int(o.refusal))
+			l.access.noteStatus(slot, l.port, int(o.refusal))
 		} else {
-			l.access.noteSlot(c, slot, l.port)
+			l.access.noteSlot(slot, l.port)
 		}
 		last := !o.keepAlive
 		l.advance(s, o)

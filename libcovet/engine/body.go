@@ -211,7 +211,7 @@ func (l *loop) bodyFailed(s *session, c *netio.Conn, status int, reason string) 
 		o := l.owed.at(i)
 		if o.id == id && !o.started {
 			if slot := l.port.Lookup(id); slot != nil {
-				l.access.noteStatus(c, slot, l.port, status)
+				l.access.noteStatus(slot, l.port, status)
 			}
 			l.dropLast(s)
 			l.abandon(i, o)

@@ -38,7 +38,10 @@ type Config struct {
 	RootPath           string           `json:"root_path"`
 	ForwardUnmatched   bool             `json:"forward_unmatched"`
 	AccessLog          bool             `json:"access_log"`
+	AccessLogFormat    string           `json:"access_log_format"`
 	LogLevel           string           `json:"log_level"`
+	ProxyHeaders       bool             `json:"proxy_headers"`
+	ForwardedAllowIPs  string           `json:"forwarded_allow_ips"`
 	ServerHeader       string           `json:"server_header"`
 	DateHeader         bool             `json:"date_header"`
 	PinCPUs            []int            `json:"pin_cpus"`
@@ -156,6 +159,9 @@ func (c *Config) check() error {
 	}
 	if len(c.Listeners) == 0 {
 		return errors.New("no address to listen on")
+	}
+	if _, err := newProxies(c.ProxyHeaders, c.ForwardedAllowIPs); err != nil {
+		return err
 	}
 	return nil
 }

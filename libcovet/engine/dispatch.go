@@ -25,10 +25,11 @@ const feedAtOnce = 64
 func (l *loop) dispatch(s *session, c *netio.Conn, p []byte, n int) int {
 	r := &l.request
 	keepAlive := r.Has(exchange.KeepAlive) && !l.draining
+	l.findOrigin(s, c)
 	if r.Length > l.engine.maxBody {
 		s.headDone()
 		add(&l.count.requests, 1)
-		l.access.note(c, r, 413)
+		l.note(c, 413)
 		l.refuse(s, c, 413, "Request body too large")
 		return n
 	}
@@ -97,7 +98,7 @@ func (l *loop) answerUnmatched(s *session, c *netio.Conn, keepAlive bool) {
 		if r.Method == exchange.MethodOptions && string(r.Target.Of(r.Head)) == "*" {
 			l.fields = exchange.AppendField(l.fields[:0], []byte("allow"), l.routes.allMethods)
 			l.response = exchange.Response{Status: 204, Length: -1, Fields: l.fields, Flags: exchange.NoBody}
-			l.access.note(c, r, 204)
+			l.note(c, 204)
 			l.answerNow(s, c, false, keepAlive)
 			return
 		}
@@ -109,7 +110,11 @@ func (l *loop) answerUnmatched(s *session, c *netio.Conn, keepAlive bool) {
 func (l *loop) redirect(s *session, c *netio.Conn, keepAlive bool) {
 	r := &l.request
 	path := r.Path.Of(r.Head)
-	to := append([]byte("http://"), r.Host.Of(r.Head)...)
+	to := []byte("http://")
+	if l.origin.secure {
+		to = []byte("https://")
+	}
+	to = append(to, r.Host.Of(r.Head)...)
 	if r.Host.Len == 0 {
 		to = append(to, c.Local().String()...)
 	}
@@ -124,7 +129,7 @@ func (l *loop) redirect(s *session, c *netio.Conn, keepAlive bool) {
 	}
 	l.fields = exchange.AppendField(l.fields[:0], []byte("location"), to)
 	l.response = exchange.Response{Status: 307, Length: 0, Fields: l.fields}
-	l.access.note(c, r, 307)
+	l.note(c, 307)
 	l.answerNow(s, c, r.Method == exchange.MethodHead, keepAlive)
 }
 
@@ -192,9 +197,12 @@ func wholeBody(r *exchange.Request, rest []byte) int {
 // memory for it.
 func (l *loop) fill(id bridge.ID, slot *bridge.Slot, c *netio.Conn, rest []byte, inline int) bool {
 	r, m := &l.request, &l.match
-	q := bridge.Request{Request: r, Route: uint32(m.Route), Verdict: m.Status, Peer: c.Remote(), Local: c.Local().Port()}
+	q := bridge.Request{Request: r, Route: uint32(m.Route), Verdict: m.Status, Peer: l.peer(c), Local: c.Local().Port()}
 	if m.Status == 0 {
 		q.Params = m.Params[:m.NumParams]
+	}
+	if l.origin.secure {
+		q.Flags |= bridge.RequestTLS
 	}
 	if r.HasBody() {
 		q.Flags |= bridge.RequestBody

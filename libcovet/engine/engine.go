@@ -35,6 +35,7 @@ type Engine struct {
 	maxBody   int64
 	log       *log
 	access    *accessWriter
+	proxies   *proxies
 	channel   *bridge.Channel
 	listeners []listener
 	loops     []*loop
@@ -58,14 +59,18 @@ type Engine struct {
 
 // New builds an engine and binds its addresses; it serves nothing yet.
 func New(config Config) (*Engine, error) {
+	proxies, err := newProxies(config.ProxyHeaders, config.ForwardedAllowIPs)
+	if err != nil {
+		return nil, err
+	}
 	e := &Engine{
 		config: config, codec: newCodec(config.EnableJIT),
 		timing: timing{
 			keepAlive: ms(config.KeepAliveMS), header: ms(config.HeaderMS),
 			body: ms(config.BodyMS), request: ms(config.RequestMS),
 		},
-		maxBody: config.MaxBodyBytes,
-		log:     newLog(os.Stderr, config.LogLevel),
+		maxBody: config.MaxBodyBytes, proxies: proxies,
+		log: newLog(os.Stderr, config.LogLevel),
 	}
 	e.events.open(func(place int, since int64) { e.channel.SetBlocked(place, since) })
 	if e.maxBody == 0 {

@@ -33,6 +33,7 @@ type loop struct {
 	access   *accessLog
 
 	request  exchange.Request
+	origin   origin // of the request; see peer
 	match    route.Match
 	response exchange.Response
 	scratch  []byte

@@ -38,6 +38,7 @@ type session struct {
 	final     bool // no request follows the one being read
 	closing   bool // the connection closes when the pipeline is empty
 	ended     bool // the peer has sent its last byte
+	trust     trust
 	count     uint16
 	first     uint32 // oldest answer owed, an index of loop.owed; 0 is none
 	last      uint32

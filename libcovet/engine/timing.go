@@ -91,7 +91,7 @@ func (l *loop) requestTimeUp(s *session, c *netio.Conn) {
 	o := l.owed.at(i)
 	if slot := l.port.Lookup(o.id); slot != nil {
 		slot.RaiseEngine(bridge.EngineCancelled)
-		l.access.noteStatus(c, slot, l.port, 504)
+		l.access.noteStatus(slot, l.port, 504)
 	}
 	native.Refusal(&l.response, 504, "The handler did not answer in time", nil, l.scratch)
 	c.Commit(appendResponse(c.Reserve(512), &l.response, o.minor, false, &l.stamp))

@@ -74,3 +74,20 @@ func (r *Request) Reset(head []byte) {
 	r.Verb, r.Target, r.Path, r.Query, r.Host = Span{}, Span{}, Span{}, Span{}, Span{}
 	r.Length, r.NumHeaders = -1, 0
 }
+
+// EqualName reports whether a field name is the given one, which is in lower
+// case.
+func EqualName(name []byte, lower string) bool {
+	if len(name) != len(lower) {
+		return false
+	}
+	for i, b := range name {
+		if b >= 'A' && b <= 'Z' {
+			b |= 0x20
+		}
+		if b != lower[i] {
+			return false
+		}
+	}
+	return true
+}
