@@ -1,8 +1,8 @@
 """The application: routes, exception handlers, lifespan and settings."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, overload
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from covet.config import Settings
 from covet.datastructures import State
@@ -13,6 +13,9 @@ from covet.lifespan import Hook, LifespanOf
 from covet.params import parameters_of
 from covet.responses import Response, StreamingResponse
 from covet.routing import Route, checked_methods, path_names
+
+if TYPE_CHECKING:
+    from covet.asgi.app import AsgiApplication
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 HookFunction = TypeVar("HookFunction", bound=Hook)
@@ -109,6 +112,7 @@ class CovetPy:
         self.lifespan = lifespan
         self.startup_hooks: list[Hook] = list(on_startup or ())
         self.shutdown_hooks: list[Hook] = list(on_shutdown or ())
+        self._asgi: AsgiApplication | None = None
 
     @property
     def title(self) -> str:
@@ -372,6 +376,29 @@ class CovetPy:
         from covet.running import run
 
         run(self, host=host, port=port, **options)
+
+    async def __call__(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[Any]],
+        send: Callable[[Any], Awaitable[None]],
+    ) -> None:
+        """Answers one ASGI 3 connection, so that any ASGI server can serve the application.
+
+        Args:
+            scope: of type http, lifespan or websocket; WebSockets are refused.
+            receive: gives the next event.
+            send: takes an event.
+
+        Raises:
+            ResponseAborted: a response ended before it was complete.
+            ValueError: the scope has another type.
+        """
+        if self._asgi is None:
+            from covet.asgi.app import AsgiApplication
+
+            self._asgi = AsgiApplication(self)
+        await self._asgi(scope, receive, send)
 
     def with_settings(self, changes: Mapping[str, Any]) -> Settings:
         """The application's settings with some of them replaced. Raises ConfigError."""

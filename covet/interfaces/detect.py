@@ -20,13 +20,14 @@ def interface_of(app: object, wanted: str = "auto") -> str:
     Raises:
         NotAnApplication: the object is no application, or cannot speak what is wanted.
     """
-    if wanted == "covet" or wanted == "auto":
-        from covet.app import CovetPy
+    from covet.app import CovetPy
 
-        if isinstance(app, CovetPy):
-            return "covet"
-        if wanted == "covet":
-            raise NotAnApplication(f"{_named(app)} is not a CovetPy application; leave --interface out")
+    if isinstance(app, CovetPy):
+        if wanted == "wsgi":
+            raise NotAnApplication(f"{_named(app)} is a CovetPy application and no WSGI one; leave --interface out")
+        return "asgi" if wanted == "asgi" else "covet"
+    if wanted == "covet":
+        raise NotAnApplication(f"{_named(app)} is not a CovetPy application; leave --interface out")
     if not callable(app):
         raise NotAnApplication(f"{_named(app)} cannot be called, so it is no application: {ADVICE}.")
     if wanted == "wsgi":

@@ -43,12 +43,26 @@ class CovetApplication:
 
     def calls(self, settings: Settings, state: Mapping[str, Any]) -> Calls:
         routes = tuple(self.app.routes)
-        names = {n: route.param_names for n, route in enumerate(routes, 1)}
-        context = Context(self.app, names, state, self._root_path)
-        statuses = {n: route.status_code for n, route in enumerate(routes, 1)}
-        dispatcher = Dispatcher(context, dict(self.app.exception_handlers), statuses, debug=settings.debug)
-        calls = entries(routes, context, generate=settings.enable_jit)
-        return Calls(calls, encode, dispatcher.render, dispatcher.fail)
+        return calls_of(routes, Context(self.app, param_names(routes), state, self._root_path), settings)
+
+
+def param_names(routes: Sequence[Route]) -> dict[int, tuple[str, ...]]:
+    """The names in the routes' paths, by route number."""
+    return {number: route.param_names for number, route in enumerate(routes, 1)}
+
+
+def calls_of(routes: Sequence[Route], context: Context, settings: Settings) -> Calls:
+    """What answers the requests of an application.
+
+    Args:
+        routes: the application's routes, which are numbered from 1.
+        context: what the requests have in common.
+        settings: what the application is served with.
+    """
+    statuses = {number: route.status_code for number, route in enumerate(routes, 1)}
+    dispatcher = Dispatcher(context, dict(context.app.exception_handlers), statuses, debug=settings.debug)
+    calls = entries(routes, context, generate=settings.enable_jit)
+    return Calls(calls, encode, dispatcher.render, dispatcher.fail)
 
 
 def entries(routes: Sequence[Route], context: Context, *, generate: bool) -> list[CallEntry]:
