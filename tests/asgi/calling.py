@@ -1,0 +1,55 @@
+"""Calls an ASGI application by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+HANG = object()
+"""Among events: nothing more comes, and the client stays."""
+
+
+class Called(NamedTuple):
+    status: int
+    headers: dict[bytes, bytes]
+    body: bytes
+    messages: list[dict[str, Any]]
+
+
+def scope_of(path: str = "/", method: str = "GET", **members: Any) -> dict[str, Any]:
+    """A scope as servers make it."""
+    scope = {
+        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1", "method": method,
+        "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "",
+        "headers": [(b"host", b"test")], "client": ("127.0.0.1", 5000), "server": ("127.0.0.1", 80),
+    }  # fmt: skip
+    return {**scope, **members}
+
+
+async def called(app: Any, scope: dict[str, Any], events: Sequence[Any] = (), sent: list[Any] | None = None) -> Called:
+    """One call; without other events the body is empty and the client stays."""
+    waiting = list(events) or [{"type": "http.request", "body": b"", "more_body": False}, HANG]
+    messages: list[dict[str, Any]] = [] if sent is None else sent
+
+    async def receive() -> Any:
+        event = waiting.pop(0) if waiting else HANG
+        if event is HANG:
+            await asyncio.Event().wait()
+        await asyncio.sleep(0)
+        return event
+
+    async def send(message: Any) -> None:
+        await asyncio.sleep(0)
+        messages.append(message)
+
+    await asyncio.wait_for(app(scope, receive, send), 20)
+    if not messages:
+        return Called(0, {}, b"", messages)
+    body = b"".join(message.get("body", b"") for message in messages[1:])
+    return Called(messages[0]["status"], dict(messages[0]["headers"]), body, messages)
+
+
+def call(app: Any, path: str = "/", method: str = "GET", **members: Any) -> Called:
+    """One call with an empty body."""
+    return asyncio.run(called(app, scope_of(path, method, **members)))
