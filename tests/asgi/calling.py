@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from types import TracebackType
 from typing import Any, NamedTuple
 
+LIFESPAN = {"type": "lifespan", "asgi": {"version": "3.0"}}
 HANG = object()
 """Among events: nothing more comes, and the client stays."""
 
@@ -53,3 +55,26 @@ async def called(app: Any, scope: dict[str, Any], events: Sequence[Any] = (), se
 def call(app: Any, path: str = "/", method: str = "GET", **members: Any) -> Called:
     """One call with an empty body."""
     return asyncio.run(called(app, scope_of(path, method, **members)))
+
+
+class Alive:
+    """Runs an application's lifespan around a block, as a server does."""
+
+    def __init__(self, app: Any, **members: Any) -> None:
+        self._app, self._scope = app, {**LIFESPAN, **members}
+        self._to_app: asyncio.Queue[Any] = asyncio.Queue()
+        self._from_app: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def __aenter__(self) -> dict[str, Any]:
+        self._task = asyncio.create_task(self._app(self._scope, self._to_app.get, self._from_app.put))
+        self._to_app.put_nowait({"type": "lifespan.startup"})
+        answer: dict[str, Any] = await self._from_app.get()
+        return answer
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, e: BaseException | None, t: TracebackType | None
+    ) -> None:
+        self._to_app.put_nowait({"type": "lifespan.shutdown"})
+        if not self._task.done():
+            self.ended = await self._from_app.get()
+        await self._task

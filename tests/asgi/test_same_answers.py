@@ -15,7 +15,7 @@ from serving import Server, served
 from covet import CovetPy, Request
 
 from .app import app
-from .calling import call
+from .calling import Alive, call
 
 HERE = Path(__file__).parent
 COMPARED = ("content-type", "content-length", "allow", "location", "set-cookie", "x-kind", "x-why")
@@ -125,18 +125,11 @@ def test_same_answer(engine: Server, case: Case) -> None:
 
 
 def live(steps: Any) -> None:
-    """Runs something while the application's lifespan is on, as a server would."""
+    """Runs something while the application's lifespan is on."""
 
     async def run() -> None:
-        to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        from_app: asyncio.Queue[Any] = asyncio.Queue()
-        task = asyncio.create_task(app({"type": "lifespan", "asgi": {"version": "3.0"}}, to_app.get, from_app.put))
-        to_app.put_nowait({"type": "lifespan.startup"})
-        assert (await from_app.get())["type"] == "lifespan.startup.complete"
-        await steps
-        to_app.put_nowait({"type": "lifespan.shutdown"})
-        assert (await from_app.get())["type"] == "lifespan.shutdown.complete"
-        await task
+        async with Alive(app):
+            await steps
 
     asyncio.run(run())
 
