@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from covet.asgi.several import match_several
 from covet.routing import PARAMETER, PATTERNS, Route
 
 ENCODED_SLASH = b"\0"
@@ -47,8 +48,18 @@ class _Pattern:
     """Routes of one shape, by method."""
 
     prefix: bytes
-    whole: re.Pattern[bytes]
+    parts: Sequence[Part]
+    whole: re.Pattern[bytes] | None
     methods: dict[str, int] = field(default_factory=dict)
+
+    def match(self, path: bytes) -> Sequence[bytes] | None:
+        """The values of the parameters, or None."""
+        if not path.startswith(self.prefix):
+            return None
+        if self.whole is None:
+            return match_several(self.parts, path)
+        found = self.whole.fullmatch(path)
+        return None if found is None else found.groups()
 
 
 class Router:
@@ -100,13 +111,11 @@ class Router:
             return Match(0, methods[method])
         offered.update(methods)
         for pattern in self._patterns:
-            if not path.startswith(pattern.prefix):
-                continue
-            found = pattern.whole.fullmatch(path)
-            if found is None:
+            values = pattern.match(path)
+            if values is None:
                 continue
             if method in pattern.methods:
-                return Match(0, pattern.methods[method], tuple(_text(value) for value in found.groups()))
+                return Match(0, pattern.methods[method], tuple(_text(value) for value in values))
             offered.update(pattern.methods)
         return Match(405, allow=tuple(sorted(offered))) if offered else Match(404)
 
@@ -135,10 +144,25 @@ def parse(path: str) -> list[Part]:
 
 
 def _compiled(parts: Sequence[Part]) -> _Pattern:
+    prefix = parts[0][1] if not parts[0][0] else b""
+    if _has_crowded_segment(parts):
+        return _Pattern(prefix, parts, None)
     # The types' own groups do not capture, so the groups are the parameters.
     source = "".join(f"({PATTERNS[kind]})" if kind else re.escape(text.decode("latin-1")) for kind, text in parts)
-    prefix = parts[0][1] if not parts[0][0] else b""
-    return _Pattern(prefix, re.compile(source.encode("latin-1"), re.DOTALL))
+    return _Pattern(prefix, parts, re.compile(source.encode("latin-1"), re.DOTALL))
+
+
+def _has_crowded_segment(parts: Sequence[Part]) -> bool:
+    """Whether a segment has several parameters; a path parameter's segment reaches to the end."""
+    rest = list(parts)
+    while rest:
+        if not rest[0][0]:
+            del rest[0]
+            continue
+        segment, _, rest = _cut_segment(rest)
+        if sum(1 for kind, _ in segment if kind) > 1:
+            return True
+    return False
 
 
 def _order(parts: Sequence[Part]) -> tuple[object, ...]:

@@ -66,3 +66,10 @@ def test_as_the_engine_matches(tmp_path: Path) -> None:
 def test_paths_that_are_no_patterns(path: str) -> None:
     with pytest.raises(ValueError, match="the path"):
         parse(path)
+
+
+def test_a_path_that_almost_fits_takes_no_time() -> None:
+    """A regular expression would take minutes; the suite's own limit is the measure."""
+    router = Router([Route("/{a}-{b}-{c}-{d}.json", ("GET",)), Route("/x{n:int}{m:int}{p:path}y", ("GET",))])
+    assert router.lookup(b"/" + b"-" * 20_000, "GET").status == 404
+    assert router.lookup(b"/x" + b"1" * 20_000, "GET").status == 404

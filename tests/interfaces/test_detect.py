@@ -77,6 +77,7 @@ def test_what_an_object_speaks(app: object, interface: str) -> None:
         (handler, "auto", "'handler' is async but does not take (scope, receive, send)"),
         (lambda: None, "auto", "takes neither (scope, receive, send) nor (environ, start_response)"),
         (asgi, "covet", "'asgi' is not a CovetPy application"),
+        (CovetPy(), "wsgi", "The CovetPy object is a CovetPy application and no WSGI one"),
     ],
 )
 def test_what_cannot_be_served(app: object, wanted: str, text: str) -> None:
@@ -107,3 +108,7 @@ def test_options_that_cannot_be_used(options: dict[str, Any], text: str) -> None
     with pytest.raises(ConfigError) as caught:
         ServeOptions(**options)
     assert str(caught.value) == text
+
+
+def test_a_covetpy_application_may_be_served_as_asgi() -> None:
+    assert interface_of(CovetPy(), "asgi") == "asgi"
