@@ -147,9 +147,17 @@ func TestCorruptSlotIsNoCrash(t *testing.T) {
 	if _, _, ok := p.ResponseParts(s); ok {
 		t.Error("a response larger than its room")
 	}
-	s.verb.off, s.verb.len, s.request_block = 65535, 65535, 1<<31
-	if verb, _, _ := p.RequestLine(s); verb != nil {
-		t.Error("a method outside the head")
+	var v View
+	s.verb.off, s.verb.len, s.num_fields = 65535, 65535, 255
+	for _, block := range []uint32{0, 1 << 31} {
+		*half(&s.request_block) = block
+		if p.Recall(s, &v); v.Text(v.Verb) != nil || len(v.Fields) > exchange.MaxHeaders {
+			t.Error("a method outside the head, or too many fields")
+		}
+	}
+	s.fields_off = math.MaxUint32
+	if p.Recall(s, &v); v.Fields != nil {
+		t.Error("fields outside the room")
 	}
 	p.outbox[0].marks.tail = 1 << 40
 	if _, _, ok := p.Next(); ok {

@@ -36,7 +36,9 @@ func TestRepeatCarriesTheRequestOver(t *testing.T) {
 				t.Fatalf("repeated %x as %x, %v", old, id, ok)
 			}
 			p.Release(old)
-			verb, target, _ := p.RequestLine(to)
+			var v View
+			p.Recall(to, &v)
+			target, verb := v.Text(v.Target), v.Text(v.Verb)
 			if string(target) != "/a?" || len(verb) != 0 || p.Lookup(id) != to || to.Route() != 7 {
 				t.Errorf("target %q, verb %q", target, verb)
 			}

@@ -112,18 +112,6 @@ func span(s exchange.Span) C.covet_span {
 	return C.covet_span{off: C.uint16_t(s.Off), len: C.uint16_t(s.Len)}
 }
 
-// RequestLine is the method, target and HTTP/1 minor version of the request.
-func (p *Port) RequestLine(s *Slot) (verb, target []byte, minor uint8) {
-	head := p.requestRoom(s)
-	at := func(v C.covet_span) []byte {
-		if from, to := int(v.off), int(v.off)+int(v.len); to <= len(head) {
-			return head[from:to]
-		}
-		return nil // overwritten
-	}
-	return at(s.verb), at(s.target), uint8(s.minor)
-}
-
 // requestRoom is where the request's data is.
 func (p *Port) requestRoom(s *Slot) []byte {
 	if s.request_block != 0 {

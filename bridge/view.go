@@ -10,10 +10,52 @@ import (
 	"github.com/covetpy/covetpy/libcovet/exchange"
 )
 
-// Peer is the client's address as the workers see it; it is invalid for a
-// unix socket.
-func (s *Slot) Peer() netip.AddrPort {
-	address := netip.Addr{}
+// View is what the request part of a slot says. Workers can write there, so
+// its spans are only good for View's own methods, which check them.
+type View struct {
+	Head                      []byte
+	Verb, Target, Path, Query exchange.Span
+	Fields                    []exchange.Header
+	Minor                     uint8
+	Secure                    bool           // the client speaks TLS
+	Peer                      netip.AddrPort // the client, as workers see it; invalid for a unix socket
+}
+
+// Recall reads the request part of a slot that is still in use.
+func (p *Port) Recall(s *Slot, v *View) {
+	room := p.requestRoom(s)
+	*v = View{
+		Head: room[:min(int(s.head_len), len(room))],
+		Verb: spanOf(s.verb), Target: spanOf(s.target), Path: spanOf(s.path), Query: spanOf(s.query),
+		Minor: uint8(s.minor), Secure: s.request_flags&C.COVET_R_TLS != 0, Peer: s.peerAddress(),
+	}
+	from, n := int(s.fields_off), min(int(s.num_fields), exchange.MaxHeaders)
+	if n > 0 && from%int(unsafe.Alignof(exchange.Header{})) == 0 && from+n*C.sizeof_covet_field <= len(room) {
+		v.Fields = unsafe.Slice((*exchange.Header)(unsafe.Pointer(&room[from])), n)
+	}
+}
+
+// Text returns the bytes of a span; none if it does not fit the head.
+func (v *View) Text(s exchange.Span) []byte {
+	if int(s.Off)+int(s.Len) > len(v.Head) {
+		return nil
+	}
+	return s.Of(v.Head)
+}
+
+// Field finds the first field line of a name, which is in lower case.
+func (v *View) Field(name string) (value []byte, ok bool) {
+	for i := range v.Fields {
+		h := v.Fields[i]
+		if int(h.Name.Len) == len(name) && exchange.EqualName(v.Text(h.Name), name) {
+			return v.Text(h.Value), true
+		}
+	}
+	return nil, false
+}
+
+func (s *Slot) peerAddress() netip.AddrPort {
+	var address netip.Addr
 	switch {
 	case s.request_flags&C.COVET_R_UNIX != 0:
 		return netip.AddrPort{}
@@ -25,37 +67,6 @@ func (s *Slot) Peer() netip.AddrPort {
 	return netip.AddrPortFrom(address, uint16(s.peer_port))
 }
 
-// Secure reports whether the client speaks TLS.
-func (s *Slot) Secure() bool { return s.request_flags&C.COVET_R_TLS != 0 }
-
-// Target is the path and the query of the request, as received.
-func (p *Port) Target(s *Slot) (path, query []byte) {
-	head := p.requestRoom(s)
-	return part(head, exchange.Span{Off: uint16(s.path.off), Len: uint16(s.path.len)}),
-		part(head, exchange.Span{Off: uint16(s.query.off), Len: uint16(s.query.len)})
-}
-
-// Field is the value of the request's first field of a name in lower case; nil
-// if it has none.
-func (p *Port) Field(s *Slot, name string) []byte {
-	head := p.requestRoom(s)
-	from, n := int(s.fields_off), int(s.num_fields)
-	if from%int(unsafe.Alignof(exchange.Header{})) != 0 || from+n*C.sizeof_covet_field > len(head) || n == 0 {
-		return nil
-	}
-	fields := unsafe.Slice((*exchange.Header)(unsafe.Pointer(&head[from])), n)
-	for i := range fields {
-		if int(fields[i].Name.Len) == len(name) && exchange.EqualName(part(head, fields[i].Name), name) {
-			return part(head, fields[i].Value)
-		}
-	}
-	return nil
-}
-
-// part is a part of the head; nil if a worker has overwritten where it is.
-func part(head []byte, s exchange.Span) []byte {
-	if int(s.Off)+int(s.Len) > len(head) {
-		return nil
-	}
-	return s.Of(head)
+func spanOf(s C.covet_span) exchange.Span {
+	return exchange.Span{Off: uint16(s.off), Len: uint16(s.len)}
 }

@@ -2,12 +2,9 @@ package engine
 
 import (
 	"io"
-	"net/netip"
 	"strconv"
 	"sync/atomic"
 
-	"github.com/covetpy/covetpy/bridge"
-	"github.com/covetpy/covetpy/libcovet/http1"
 	"github.com/covetpy/covetpy/libcovet/netio"
 )
 
@@ -60,50 +57,24 @@ func (w *accessWriter) close() {
 // accessLog collects the lines of one loop's turn. A nil log takes nothing.
 type accessLog struct {
 	writer *accessWriter
+	format *lineFormat
 	buffer []byte
+	clock  wallClock
+	entry  entry
 }
 
-// note logs the present request, which the engine itself answers.
-func (l *loop) note(c *netio.Conn, status int) {
-	r := &l.request
-	if l.access == nil || r.Head == nil {
-		return
+// note appends the line of the entry, whose request arrived at a time of the
+// loop's clock.
+func (a *accessLog) note(net *netio.Loop, arrived int64) {
+	now := net.Now()
+	if a.format.timed {
+		now = net.Clock()
+		a.entry.elapsed = now - arrived
 	}
-	l.access.line(l.peer(c), r.Verb.Of(r.Head), r.Target.Of(r.Head), r.Minor, status)
-}
-
-func (a *accessLog) noteSlot(slot *bridge.Slot, port *bridge.Port) {
-	if a == nil {
-		return
+	if a.format.dated {
+		a.clock.refresh(now)
 	}
-	a.noteStatus(slot, port, int(slot.Status()))
-}
-
-func (a *accessLog) noteStatus(slot *bridge.Slot, port *bridge.Port, status int) {
-	if a == nil {
-		return
-	}
-	verb, target, minor := port.RequestLine(slot)
-	a.line(slot.Peer(), verb, target, minor, status)
-}
-
-// line appends uvicorn's access line. The target holds visible ASCII only, so
-// it cannot forge a line.
-func (a *accessLog) line(client netip.AddrPort, verb, target []byte, minor uint8, status int) {
-	b := append(a.buffer, "INFO:     "...)
-	if client.IsValid() {
-		b = client.AppendTo(b)
-	} else {
-		b = append(b, "unix"...)
-	}
-	b = append(b, ` - "`...)
-	b = append(append(b, verb...), ' ')
-	b = append(append(b, target...), " HTTP/1."...)
-	b = append(b, '0'+minor, '"', ' ')
-	b = strconv.AppendInt(b, int64(status), 10)
-	b = append(b, ' ')
-	b = append(b, http1.ReasonPhrase(status)...)
-	a.buffer = append(b, '\n')
+	a.buffer = a.format.appendLine(a.buffer, &a.entry, &a.clock, now)
 	if len(a.buffer) >= accessChunk {
 		a.flush()
 	}

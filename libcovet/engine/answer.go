@@ -22,7 +22,7 @@ type constantImage struct {
 // answerConstant writes a constant response in its turn.
 func (l *loop) answerConstant(s *session, c *netio.Conn, k *constantImage, keepAlive bool) {
 	head := l.request.Method == exchange.MethodHead
-	l.note(c, int(k.answer.Response.Status))
+	l.logRequest(c, &k.answer.Response, head)
 	if !keepAlive || head || l.request.Minor == 0 {
 		l.response = k.answer.Response
 		l.answerNow(s, c, head, keepAlive)
@@ -44,8 +44,9 @@ func (l *loop) answerConstant(s *session, c *netio.Conn, k *constantImage, keepA
 func (l *loop) answerRefusal(s *session, c *netio.Conn, status int, reason string, extra []byte, keepAlive bool) {
 	native.Refusal(&l.response, status, reason, extra, l.scratch)
 	l.scratch = l.response.Body
-	l.note(c, status)
-	l.answerNow(s, c, l.request.Method == exchange.MethodHead, keepAlive)
+	head := l.request.Method == exchange.MethodHead
+	l.logRequest(c, &l.response, head)
+	l.answerNow(s, c, head, keepAlive)
 }
 
 // answerNow writes l.response at once, or queues it behind the answers that
@@ -94,7 +95,7 @@ func (l *loop) enqueue(s *session, c *netio.Conn, i uint32, o *owed) {
 // flush writes the answers at the front of the pipeline as far as they are
 // ready and the client takes them.
 func (l *loop) flush(s *session, c *netio.Conn) {
-	defer l.roomInPipeline(s, c)
+	defer l.flushed(s, c)
 	for s.count > 0 {
 		i := s.first
 		o := l.owed.at(i)
@@ -108,17 +109,16 @@ func (l *loop) flush(s *session, c *netio.Conn) {
 			continue
 		}
 		slot := l.port.Lookup(o.id)
-		if !l.write(s, c, o, slot) {
+		if !o.ended && !l.write(s, c, o, slot) {
 			if t := l.engine.timing.request; t > 0 && !o.started {
 				c.SetDeadline(o.since + t)
 			}
 			return
 		}
-		if o.refusal != 0 {
-			l.access.noteStatus(slot, l.port, int(o.refusal))
-		} else {
-			l.access.noteSlot(slot, l.port)
+		if l.mustDrain(c) {
+			return
 		}
+		l.logOwed(o, slot, int(o.status), o.sent, nil)
 		last := !o.keepAlive
 		l.advance(s, o)
 		o.gone = true
@@ -135,7 +135,12 @@ func (l *loop) flush(s *session, c *netio.Conn) {
 	}
 }
 
-func (l *loop) roomInPipeline(s *session, c *netio.Conn) {
+// flushed lets a pipeline that has room be read again, and a client that does
+// not read be noticed.
+func (l *loop) flushed(s *session, c *netio.Conn) {
+	if c.AboveHighWater() {
+		l.lookBy(c, l.now+l.engine.timing.body)
+	}
 	if s.held&holdPipeline != 0 && s.count < resumeBelow {
 		l.resume(s, c, holdPipeline)
 	}
@@ -153,6 +158,7 @@ func (l *loop) lastAnswered(s *session, c *netio.Conn) {
 		i := s.first
 		o := l.owed.at(i)
 		l.advance(s, o)
+		l.logUnanswered(c, o)
 		l.abandon(i, o)
 	}
 	s.phase, s.closing = phaseOver, true
@@ -161,6 +167,9 @@ func (l *loop) lastAnswered(s *session, c *netio.Conn) {
 
 func (l *loop) pipelineEmpty(s *session, c *netio.Conn) {
 	s.active = l.now
+	if l.draining && s.idle() {
+		s.phase, s.closing = phaseOver, true
+	}
 	if s.closing {
 		c.CloseAfterFlush()
 		return
@@ -210,9 +219,9 @@ func (l *loop) write(s *session, c *netio.Conn, o *owed, slot *bridge.Slot) bool
 func (l *loop) notStarted(s *session, c *netio.Conn, o *owed, slot *bridge.Slot, flags uint32) bool {
 	if flags&(bridge.WorkerDone|bridge.WorkerAbort) != 0 {
 		native.Refusal(&l.response, 502, "The worker ended without an answer", nil, l.scratch)
+		l.scratch = l.response.Body
 		o.keepAlive = false
-		c.Commit(appendResponse(c.Reserve(512), &l.response, o.minor, false, &l.stamp))
-		o.ended = true
+		l.answerOwed(c, o)
 		return true
 	}
 	if flags&bridge.WorkerContinue != 0 && o.expect {
@@ -252,7 +261,7 @@ func (l *loop) writeHead(s *session, c *netio.Conn, o *owed, slot *bridge.Slot, 
 		o.keepAlive = false
 	}
 	o.left = r.Length
-	o.started = true
+	o.started, o.status = true, http1.SentStatus(r.Status)
 	room := 512 + len(fields)
 	if len(body) < borrowFrom {
 		room += len(body)

@@ -3,6 +3,7 @@ package engine
 import (
 	"github.com/covetpy/covetpy/bridge"
 	"github.com/covetpy/covetpy/libcovet/http1"
+	"github.com/covetpy/covetpy/libcovet/native"
 	"github.com/covetpy/covetpy/libcovet/netio"
 )
 
@@ -211,7 +212,9 @@ func (l *loop) bodyFailed(s *session, c *netio.Conn, status int, reason string) 
 		o := l.owed.at(i)
 		if o.id == id && !o.started {
 			if slot := l.port.Lookup(id); slot != nil {
-				l.access.noteStatus(slot, l.port, status)
+				native.Refusal(&l.response, status, reason, nil, l.scratch)
+				l.scratch = l.response.Body
+				l.logOwed(o, slot, status, int64(len(l.response.Body)), &l.response)
 			}
 			l.dropLast(s)
 			l.abandon(i, o)

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"time"
 
 	"github.com/bytedance/sonic"
@@ -50,6 +52,8 @@ type Config struct {
 	Headers            [][2]string      `json:"headers"` // of every response
 	Exchanges          int              `json:"exchanges"`
 	Routes             []RouteConfig    `json:"routes"`
+
+	accessTo io.Writer // where the access log goes
 }
 
 // ListenerConfig is one address to listen on: Network "tcp" or "unix", or an
@@ -107,7 +111,7 @@ func defaults() Config {
 		EnableIOUring: true, EnableSIMD: true, EnableJIT: true,
 		MemoryPoolBytes: 1 << 30, ConnectionPoolSize: 256, MaxBodyBytes: 100 << 20,
 		RedirectSlashes: true, LogLevel: "info", ServerHeader: "covet", DateHeader: true,
-		Backpressure: 1024, Exchanges: 4096,
+		Backpressure: 1024, Exchanges: 4096, accessTo: os.Stdout,
 	}
 }
 
@@ -163,7 +167,8 @@ func (c *Config) check() error {
 	if _, err := newProxies(c.ProxyHeaders, c.ForwardedAllowIPs); err != nil {
 		return err
 	}
-	return nil
+	_, err := compileFormat(c.AccessLogFormat)
+	return err
 }
 
 func (c *ConstantConfig) body() ([]byte, error) {

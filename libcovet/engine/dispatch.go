@@ -26,11 +26,15 @@ func (l *loop) dispatch(s *session, c *netio.Conn, p []byte, n int) int {
 	r := &l.request
 	keepAlive := r.Has(exchange.KeepAlive) && !l.draining
 	l.findOrigin(s, c)
+	l.arrived = l.now
+	if s.waiting != 0 {
+		l.arrived, s.waiting = s.waiting, 0
+	}
 	if r.Length > l.engine.maxBody {
 		s.headDone()
 		add(&l.count.requests, 1)
-		l.note(c, 413)
-		l.refuse(s, c, 413, "Request body too large")
+		l.answerRefusal(s, c, 413, "Request body too large", nil, false)
+		l.endSession(s, c)
 		return n
 	}
 	m := &l.match
@@ -71,6 +75,7 @@ func (l *loop) begin(s *session, c *netio.Conn, r *exchange.Request, id bridge.I
 		s.bodyLeft = -1
 		s.chunked = l.engine.chunked.get()
 	}
+	l.lookBy(c, l.now+l.engine.timing.body)
 }
 
 func (l *loop) afterAnswer(s *session, c *netio.Conn, keepAlive bool) {
@@ -98,7 +103,7 @@ func (l *loop) answerUnmatched(s *session, c *netio.Conn, keepAlive bool) {
 		if r.Method == exchange.MethodOptions && string(r.Target.Of(r.Head)) == "*" {
 			l.fields = exchange.AppendField(l.fields[:0], []byte("allow"), l.routes.allMethods)
 			l.response = exchange.Response{Status: 204, Length: -1, Fields: l.fields, Flags: exchange.NoBody}
-			l.note(c, 204)
+			l.logRequest(c, &l.response, false)
 			l.answerNow(s, c, false, keepAlive)
 			return
 		}
@@ -129,7 +134,7 @@ func (l *loop) redirect(s *session, c *netio.Conn, keepAlive bool) {
 	}
 	l.fields = exchange.AppendField(l.fields[:0], []byte("location"), to)
 	l.response = exchange.Response{Status: 307, Length: 0, Fields: l.fields}
-	l.note(c, 307)
+	l.logRequest(c, &l.response, false)
 	l.answerNow(s, c, r.Method == exchange.MethodHead, keepAlive)
 }
 
@@ -155,6 +160,7 @@ func (l *loop) toWorker(s *session, c *netio.Conn, p []byte, n int, keepAlive bo
 	i, o := l.owed.take()
 	o.id, o.minor, o.keepAlive = id, r.Minor, keepAlive
 	o.head, o.since, o.routes = r.Method == exchange.MethodHead, l.now, l.routes
+	o.arrived = l.arrived
 	if !l.port.Post(place, id) {
 		l.port.Release(id)
 		l.owed.give(i)
@@ -226,6 +232,7 @@ func (l *loop) fill(id bridge.ID, slot *bridge.Slot, c *netio.Conn, rest []byte,
 // too many wait already.
 func (l *loop) noRoom(s *session, c *netio.Conn, n int) int {
 	if len(l.starved) < l.engine.config.Backpressure {
+		s.waiting = l.arrived
 		l.starve(s, c)
 		return 0
 	}

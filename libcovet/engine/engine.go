@@ -35,6 +35,7 @@ type Engine struct {
 	maxBody   int64
 	log       *log
 	access    *accessWriter
+	format    *lineFormat
 	proxies   *proxies
 	channel   *bridge.Channel
 	listeners []listener
@@ -93,6 +94,9 @@ func (e *Engine) build() error {
 		return err
 	}
 	e.tables = []*routes{r}
+	if e.format, err = compileFormat(e.config.AccessLogFormat); err != nil {
+		return err
+	}
 	for range e.config.Places {
 		e.places = append(e.places, place{state: placeFree})
 	}
@@ -110,7 +114,7 @@ func (e *Engine) build() error {
 	e.channel = c
 	e.trimmer.open(c, e.log)
 	if e.config.AccessLog {
-		e.access = newAccessWriter(os.Stdout)
+		e.access = newAccessWriter(e.config.accessTo)
 	}
 	for i := range e.config.Loops {
 		l, err := e.newLoop(i)
@@ -149,7 +153,7 @@ func (e *Engine) newLoop(index int) (*loop, error) {
 	}
 	l.stamp.Init(e.config.ServerHeader, e.config.DateHeader)
 	if e.access != nil {
-		l.access = &accessLog{writer: e.access}
+		l.access = &accessLog{writer: e.access, format: e.format}
 	}
 	var err error
 	l.net, err = netio.NewLoop(e.netOptions(index), l)
@@ -276,6 +280,9 @@ func (e *Engine) Free() {
 			l.net.Stop()
 			_ = l.net.Run() // it has served nothing that could be lost
 		}
+	}
+	for _, l := range e.loops {
+		l.access.flush() // what the end of the loop has logged
 	}
 	e.loops = nil
 	e.closeListeners()

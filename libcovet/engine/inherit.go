@@ -99,9 +99,17 @@ func (l *loop) refuseOwed(s *session, c *netio.Conn, o *owed) {
 	if o.expect || (l.draining || s.ended) && s.count == 1 {
 		o.keepAlive = false
 	}
+	l.answerOwed(c, o)
+}
+
+// answerOwed writes l.response in place of a worker's answer.
+func (l *loop) answerOwed(c *netio.Conn, o *owed) {
+	r := &l.response
 	if o.head {
-		l.response.Flags |= exchange.NoBody
+		r.Flags |= exchange.NoBody
+	} else {
+		o.sent = int64(len(r.Body))
 	}
-	c.Commit(appendResponse(c.Reserve(512), &l.response, o.minor, o.keepAlive, &l.stamp))
-	o.ended = true
+	o.status, o.ended = r.Status, true
+	c.Commit(appendResponse(c.Reserve(512), r, o.minor, o.keepAlive, &l.stamp))
 }

@@ -40,6 +40,7 @@ type loop struct {
 	fields   []byte
 
 	now      int64
+	arrived  int64 // when the head of the present request was complete
 	draining bool
 	count    counters
 }
@@ -71,6 +72,7 @@ func (l *loop) Closed(c *netio.Conn) {
 	for i := s.first; i != 0; {
 		o := l.owed.at(i)
 		next := o.next
+		l.logUnanswered(c, o)
 		l.abandon(i, o)
 		i = next
 	}
@@ -221,6 +223,7 @@ func (l *loop) Sleep() bool {
 	if !l.port.Sleep() || len(l.tasks) > 0 {
 		return false
 	}
+	l.access.flush() // what came after the turn's own
 	l.net.WakeAt(l.crew.due(l.now))
 	return true
 }

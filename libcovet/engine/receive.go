@@ -146,8 +146,13 @@ func (l *loop) resume(s *session, c *netio.Conn, why hold) {
 	if s.held&why == 0 {
 		return
 	}
-	if s.held &^= why; s.held == 0 {
-		c.ResumeRead()
+	if s.held &^= why; s.held != 0 {
+		return
+	}
+	c.ResumeRead()
+	if s.phase == phaseBody {
+		s.active = l.now
+		l.lookBy(c, l.now+l.engine.timing.body)
 	}
 }
 

@@ -44,6 +44,7 @@ type session struct {
 	last      uint32
 	scanned   int   // bytes of an incomplete head known to hold no more line ends
 	headSince int64 // when the first byte of an incomplete head came; 0 if none
+	waiting   int64 // when the head was complete of a request for which there is no room; 0 if none
 	active    int64 // when something was last read or written
 	unsent    int   // output pending when the deadline was last looked at
 
@@ -77,6 +78,9 @@ type owed struct {
 	left       int64 // bytes of Content-Length still owed; -1 when unknown
 	sent       int64 // body bytes put into the output
 	since      int64 // when the request was handed over
+	arrived    int64 // when its head was complete
+	status     uint16
+	logged     bool // in the access log
 	routes     *routes
 	repeated   bool   // a worker has died of it, or with it, before
 	refusal    uint16 // the status to answer with, as no worker will

@@ -41,6 +41,14 @@ func (l *loop) Expired(c *netio.Conn) {
 	}
 }
 
+// lookBy has Expired called at a time or before. A deadline that is near
+// enough stays, as moving it costs something.
+func (l *loop) lookBy(c *netio.Conn, at int64) {
+	if d := c.Deadline(); d == 0 || d > at {
+		c.SetDeadline(at)
+	}
+}
+
 // due is when the connection's present wait ends; 0 is never.
 func (l *loop) due(s *session, c *netio.Conn) int64 {
 	t := &l.engine.timing
@@ -91,9 +99,13 @@ func (l *loop) requestTimeUp(s *session, c *netio.Conn) {
 	o := l.owed.at(i)
 	if slot := l.port.Lookup(o.id); slot != nil {
 		slot.RaiseEngine(bridge.EngineCancelled)
-		l.access.noteStatus(slot, l.port, 504)
 	}
 	native.Refusal(&l.response, 504, "The handler did not answer in time", nil, l.scratch)
-	c.Commit(appendResponse(c.Reserve(512), &l.response, o.minor, false, &l.stamp))
+	l.scratch = l.response.Body
+	o.keepAlive = false
+	l.answerOwed(c, o)
+	if slot := l.port.Lookup(o.id); slot != nil {
+		l.logOwed(o, slot, 504, o.sent, &l.response)
+	}
 	l.lastAnswered(s, c)
 }

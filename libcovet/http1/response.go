@@ -68,13 +68,19 @@ func AppendHead(dst []byte, r *exchange.Response, minor uint8, keepAlive bool, s
 	return append(dst, "\r\n"...)
 }
 
+// SentStatus is the status that goes out for one that an answerer gave.
+func SentStatus(status uint16) uint16 {
+	if status < 100 || status > 999 {
+		return 500
+	}
+	return status
+}
+
 func appendStatus(dst []byte, status *int) []byte {
 	if *status == 200 {
 		return append(dst, "HTTP/1.1 200 OK\r\n"...)
 	}
-	if *status < 100 || *status > 999 {
-		*status = 500
-	}
+	*status = int(SentStatus(uint16(*status)))
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(*status), 10)
 	dst = append(dst, ' ')

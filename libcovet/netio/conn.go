@@ -185,6 +185,9 @@ func (c *Conn) SetDeadline(at int64) {
 	}
 }
 
+// Deadline is what SetDeadline was last told, or 0.
+func (c *Conn) Deadline() int64 { return c.deadline }
+
 func (c *Conn) setDeadline(at int64) {
 	c.deadline = at
 	if at != 0 && (c.armed == 0 || at < c.armed) {

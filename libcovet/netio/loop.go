@@ -147,6 +147,9 @@ func (l *Loop) Stop() { l.stopped = true }
 // WakeAt asks for a turn with Awake at a time of Now's clock, if there is none before; 0 takes that back.
 func (l *Loop) WakeAt(at int64) { l.wakeAt = at }
 
+// Clock is the present time of Now's clock.
+func (l *Loop) Clock() int64 { return l.clock() }
+
 func (l *Loop) clock() int64 { return l.epochNs + int64(time.Since(l.epoch)) }
 
 // Run serves until Stop is called or the backend fails. It locks the calling goroutine to its thread, and pins that to
