@@ -387,10 +387,12 @@ func (e *Engine) EventsJSON() ([]byte, error) {
 // Address is where listener i is bound, "host:port" or a path; "" if there is
 // no such listener.
 func (e *Engine) Address(i int) string {
-	if i < 0 || i >= len(e.listeners) {
-		return ""
+	for k := range e.listeners {
+		if e.listeners[k].index == i {
+			return e.listeners[k].address
+		}
 	}
-	return e.listeners[i].address
+	return ""
 }
 
 func parseFD(text string) (int, error) {

@@ -57,7 +57,8 @@ func eventually(t testing.TB, what string, condition func() bool) {
 // rig is an engine that serves on real sockets.
 type rig struct {
 	*Engine
-	log *lines
+	log  *lines
+	over bool
 }
 
 // newConfig has one TCP listener and constant routes: /ping and /large.
@@ -92,17 +93,26 @@ func serve(t testing.TB, change ...func(*Config)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if !e.Stop(waitLimit) {
-			t.Error("the loops did not end")
-			return
-		}
-		e.Free()
-	})
+	r := &rig{Engine: e, log: log}
+	t.Cleanup(func() { r.end(t) })
 	if err := e.Start(); err != nil {
 		t.Fatal(err)
 	}
-	return &rig{e, log}
+	return r
+}
+
+// end stops and frees the engine, once.
+func (r *rig) end(t testing.TB) {
+	t.Helper()
+	if r.over {
+		return
+	}
+	r.over = true
+	if !r.Stop(waitLimit) {
+		t.Error("the loops did not end")
+		return
+	}
+	r.Free()
 }
 
 func (r *rig) dial(t testing.TB) *client {

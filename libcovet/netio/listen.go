@@ -1,12 +1,13 @@
 package netio
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
-	"strconv"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -25,24 +26,35 @@ func Listen(network, address string, backlog int, reusePort bool) (fd int, bound
 	if network == "unix" {
 		return ListenUnix(address, backlog, nil)
 	}
-	to, err := resolve(network, address)
+	all, err := Addresses(network, address)
 	if err != nil {
 		return -1, nil, err
 	}
+	if fd, bound, err = ListenAt(all[0], backlog, reusePort); err != nil {
+		return -1, nil, describe(network, address, err)
+	}
+	return fd, bound, nil
+}
+
+// ListenAt is Listen for a TCP address, such as one of Addresses.
+func ListenAt(to netip.AddrPort, backlog int, reusePort bool) (fd int, bound net.Addr, err error) {
 	if reusePort {
 		probe, err := bindTCP(to, false)
 		if err != nil {
-			return -1, nil, describe(network, address, err)
+			return -1, nil, err
 		}
 		if err := unix.Close(probe); err != nil {
-			return -1, nil, describe(network, address, err)
+			return -1, nil, fmt.Errorf("close: %w", err)
 		}
 	}
 	if fd, err = bindTCP(to, reusePort); err != nil {
-		return -1, nil, describe(network, address, err)
+		return -1, nil, err
 	}
-	return listenOn(fd, network, address, backlog)
+	return listenOn(fd, backlog)
 }
+
+// Refused words the error of a failed ListenAt so that the reader knows what to change.
+func Refused(network, address string, err error) error { return describe(network, address, err) }
 
 // Share opens one more listening socket on the address that an earlier Listen with reusePort has bound.
 func Share(bound net.Addr, backlog int) (fd int, err error) {
@@ -53,44 +65,64 @@ func Share(bound net.Addr, backlog int) (fd int, err error) {
 	if fd, err = bindTCP(tcp.AddrPort(), true); err != nil {
 		return -1, describe("tcp", bound.String(), err)
 	}
-	fd, _, err = listenOn(fd, "tcp", bound.String(), backlog)
-	return fd, err
+	if fd, _, err = listenOn(fd, backlog); err != nil {
+		return -1, describe("tcp", bound.String(), err)
+	}
+	return fd, nil
 }
 
-func resolve(network, address string) (netip.AddrPort, error) {
+// Addresses finds the TCP addresses of "host:port", those of IPv4 first. A name may have several; no host is all of IPv4, or
+// of IPv6 for "tcp6".
+func Addresses(network, address string) ([]netip.AddrPort, error) {
 	switch network {
 	case "tcp", "tcp4", "tcp6":
 	default:
-		return netip.AddrPort{}, fmt.Errorf("cannot listen on network %q: want tcp, tcp4, tcp6 or unix", network)
+		return nil, fmt.Errorf("cannot listen on network %q: want tcp, tcp4, tcp6 or unix", network)
 	}
-	host, port, err := net.SplitHostPort(address)
+	host, service, err := net.SplitHostPort(address)
 	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("cannot listen on %q: %w", address, err)
+		return nil, fmt.Errorf("cannot listen on %q: %w", address, err)
 	}
-	if number, err := strconv.ParseUint(port, 10, 16); err == nil {
-		if ip, err := netip.ParseAddr(host); err == nil {
-			if family := familyOf(ip); network != "tcp" && network != family {
-				return netip.AddrPort{}, fmt.Errorf("cannot listen on %q: not an address of network %s", address, network)
-			}
-			return netip.AddrPortFrom(ip, uint16(number)), nil
+	port, err := net.LookupPort(network, service)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %q: %w", address, err)
+	}
+	hosts, err := hostAddresses(network, host)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %q: %w", address, err)
+	}
+	var all []netip.AddrPort
+	for _, ip := range hosts {
+		to := netip.AddrPortFrom(ip, uint16(port))
+		if (network == "tcp" || network == familyOf(ip)) && !slices.Contains(all, to) {
+			all = append(all, to)
 		}
 	}
-	tcp, err := net.ResolveTCPAddr(network, address)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("cannot listen on %q: %w", address, err)
+	if len(all) == 0 {
+		return nil, fmt.Errorf("cannot listen on %q: not an address of network %s", address, network)
 	}
-	to := tcp.AddrPort()
-	if !to.Addr().IsValid() {
-		any := netip.IPv4Unspecified()
+	slices.SortStableFunc(all, func(a, b netip.AddrPort) int { return a.Addr().BitLen() - b.Addr().BitLen() })
+	return all, nil
+}
+
+func hostAddresses(network, host string) ([]netip.Addr, error) {
+	if host == "" {
 		if network == "tcp6" {
-			any = netip.IPv6Unspecified()
+			return []netip.Addr{netip.IPv6Unspecified()}, nil
 		}
-		return netip.AddrPortFrom(any, to.Port()), nil
+		return []netip.Addr{netip.IPv4Unspecified()}, nil
 	}
-	if network != "tcp6" {
-		to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{ip}, nil
 	}
-	return to, nil
+	found, err := net.DefaultResolver.LookupNetIP(context.Background(), "ip", host)
+	if err != nil {
+		return nil, fmt.Errorf("look up the host: %w", err)
+	}
+	for i := range found {
+		found[i] = found[i].Unmap()
+	}
+	return found, nil
 }
 
 func familyOf(ip netip.Addr) string {
@@ -163,24 +195,51 @@ func sockaddr(to netip.AddrPort) (unix.Sockaddr, error) {
 }
 
 // listenOn makes a bound socket listen, or closes it.
-func listenOn(fd int, network, address string, backlog int) (int, net.Addr, error) {
-	if err := unix.Listen(fd, backlog); err != nil {
-		_ = unix.Close(fd)
-		return -1, nil, describe(network, address, err)
+func listenOn(fd, backlog int) (int, net.Addr, error) {
+	err := unix.Listen(fd, backlog)
+	if err == nil {
+		var bound net.Addr
+		if bound, err = AddressOf(fd); err == nil {
+			return fd, bound, nil
+		}
 	}
+	_ = unix.Close(fd)
+	return -1, nil, err
+}
+
+// Inherited makes sure that a descriptor that the process was started with is a listening socket, and returns its address.
+func Inherited(fd, backlog int) (net.Addr, error) {
+	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on descriptor %d: %w", fd, err)
+	}
+	if kind != unix.SOCK_STREAM {
+		return nil, fmt.Errorf("cannot listen on descriptor %d: it is not a stream socket", fd)
+	}
+	listens, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	if err == nil && listens == 0 {
+		err = unix.Listen(fd, backlog)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on descriptor %d: %w", fd, err)
+	}
+	return AddressOf(fd)
+}
+
+// AddressOf returns the address that a socket is bound to.
+func AddressOf(fd int) (net.Addr, error) {
 	name, err := unix.Getsockname(fd)
 	if err != nil {
-		_ = unix.Close(fd)
-		return -1, nil, describe(network, address, err)
+		return nil, fmt.Errorf("getsockname: %w", err)
 	}
 	switch n := name.(type) {
 	case *unix.SockaddrUnix:
-		return fd, &net.UnixAddr{Name: n.Name, Net: "unix"}, nil
+		return &net.UnixAddr{Name: n.Name, Net: "unix"}, nil
 	case *unix.SockaddrInet6:
 		at := netip.AddrPortFrom(netip.AddrFrom16(n.Addr), uint16(n.Port))
-		return fd, net.TCPAddrFromAddrPort(at), nil
+		return net.TCPAddrFromAddrPort(at), nil
 	}
-	return fd, net.TCPAddrFromAddrPort(addrPort(name, nil)), nil
+	return net.TCPAddrFromAddrPort(addrPort(name, nil)), nil
 }
 
 // ListenUnix is Listen for a unix socket whose file has the given permissions; nil leaves them to the umask. Nobody can
@@ -208,7 +267,10 @@ func ListenUnix(path string, backlog int, mode *uint32) (fd int, bound net.Addr,
 			return -1, nil, describe("unix", path, err)
 		}
 	}
-	return listenOn(fd, "unix", path, backlog)
+	if fd, bound, err = listenOn(fd, backlog); err != nil {
+		return -1, nil, describe("unix", path, err)
+	}
+	return fd, bound, nil
 }
 
 // removeStale unlinks a socket file that refuses connections, as its owner is gone.
