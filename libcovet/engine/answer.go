@@ -138,9 +138,7 @@ func (l *loop) flush(s *session, c *netio.Conn) {
 // flushed lets a pipeline that has room be read again, and a client that does
 // not read be noticed.
 func (l *loop) flushed(s *session, c *netio.Conn) {
-	if c.AboveHighWater() {
-		l.lookBy(c, l.now+l.engine.timing.body)
-	}
+	l.mindReader(c)
 	if s.held&holdPipeline != 0 && s.count < resumeBelow {
 		l.resume(s, c, holdPipeline)
 	}
@@ -176,6 +174,7 @@ func (l *loop) pipelineEmpty(s *session, c *netio.Conn) {
 	}
 	if s.phase == phaseHead && s.headSince == 0 {
 		c.SetDeadline(l.engine.timing.idleUntil(l.now))
+		l.mindReader(c)
 	}
 }
 

@@ -49,6 +49,13 @@ func (l *loop) lookBy(c *netio.Conn, at int64) {
 	}
 }
 
+// mindReader has a client that does not read noticed.
+func (l *loop) mindReader(c *netio.Conn) {
+	if c.AboveHighWater() {
+		l.lookBy(c, l.now+l.engine.timing.body)
+	}
+}
+
 // due is when the connection's present wait ends; 0 is never.
 func (l *loop) due(s *session, c *netio.Conn) int64 {
 	t := &l.engine.timing
