@@ -50,6 +50,16 @@ class Handler:
         return item
 
 
+def test_variables_of_an_enclosing_function_may_come_later() -> None:
+    Number = int
+
+    async def handler(a: Number, request: Request) -> list[Any]:
+        return [later, Number]
+
+    assert [parameter.name for parameter in parameters_of(handler, (), "route")] == ["a", "request"]
+    later = 1
+
+
 def test_objects_and_partials_are_handlers() -> None:
     async def add(a: int, b: int) -> int:
         return a + b
