@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -89,10 +90,9 @@ def test_the_callers_task_is_not_left_cancelled() -> None:
 
     @app.get("/stubborn", cancel_on_disconnect=True)
     async def stubborn() -> str:
-        try:
+        with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(3600)
-        except asyncio.CancelledError:
-            return "in spite of all"
+        return "in spite of all"
 
     @app.get("/stream")
     async def stream() -> StreamingResponse:
