@@ -12,18 +12,9 @@ import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
-from covet.asgi.texts import (
-    address_of,
-    length_of,
-    query_pairs,
-    raw_path_of,
-    to_bool,
-    to_float,
-    to_int,
-    unpack_fields,
-)
+from covet.asgi.head import ScopeHead
+from covet.asgi.texts import unpack_fields
 from covet.core import BodyBroken, BodyTooLarge, pack_fields
 from covet.responses import MEDIA_NUMBERS
 
@@ -54,7 +45,7 @@ class ResponseAborted(RuntimeError):
     """A response ended before it was complete; raised so that the server closes the connection."""
 
 
-class AsgiExchange:
+class AsgiExchange(ScopeHead):
     """One request and its response, with the interface of `covet.core.Exchange`.
 
     Args:
@@ -65,29 +56,21 @@ class AsgiExchange:
     """
 
     __slots__ = (
-        "_bodiless", "_body_ended", "_fields", "_held", "_late", "_left", "_max_body", "_news", "_on_cancel",
-        "_outgoing", "_over", "_pieces", "_pulling", "_pump", "_query", "_reader", "_receive", "_received",
-        "_room_to_read", "_scope", "_send", "_timer", "_too_large", "_unsent", "_waiter", "_watch_due", "aborted",
-        "cancelled", "cause", "content_length", "done", "gone", "interrupted", "lifespan_state", "messages", "method",
-        "params", "raw_path", "root_path", "route", "started", "state", "verdict",
+        "_bodiless", "_body_ended", "_held", "_late", "_left", "_max_body", "_news", "_on_cancel", "_outgoing",
+        "_over", "_pieces", "_pulling", "_pump", "_reader", "_receive", "_received", "_room_to_read", "_send",
+        "_timer", "_too_large", "_unsent", "_waiter", "_watch_due", "aborted", "cancelled", "cause", "done", "gone",
+        "interrupted", "lifespan_state", "messages", "started", "state",
     )  # fmt: skip
 
     def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send, max_body: int = 0) -> None:
-        self._scope, self._receive, self._send = scope, receive, send
-        self.route = self.verdict = 0
-        self.params: tuple[str, ...] = ()
-        self.method: str = scope["method"]
-        self.root_path: str = scope.get("root_path", "").rstrip("/")
-        self.raw_path = raw_path_of(scope, self.root_path)
-        self.content_length = length_of(scope.get("headers", ()))
+        super().__init__(scope)
+        self._receive, self._send = receive, send
         self.state: Any = None
         self.lifespan_state: Mapping[str, Any] = {}
         self.cancelled = self.started = self.done = self.aborted = False
         self.interrupted = False  # the task was told of the client's going
         self.gone = False  # the server does not take messages any more
         self.cause: BaseException | None = None
-        self._fields: list[tuple[bytes, bytes]] | None = None
-        self._query: list[tuple[str, str]] | None = None
         self._over = self._late = self._news = False
         self._waiter: Callback | None = None
         self._on_cancel: Callback | None = None
@@ -103,95 +86,6 @@ class AsgiExchange:
         self._outgoing: asyncio.Event | None = None
         self._unsent, self._left = 0, -1
         self._bodiless = False
-
-    # ---- the request's head -----------------------------------------------------
-
-    @property
-    def scheme(self) -> str:
-        scheme: str = self._scope.get("scheme", "http")
-        return scheme
-
-    @property
-    def http_version(self) -> str:
-        version: str = self._scope.get("http_version", "1.1")
-        return version
-
-    @property
-    def path(self) -> str:
-        return unquote_to_bytes(self.raw_path).decode("utf-8", "replace")
-
-    @property
-    def query_string(self) -> bytes:
-        query: bytes = self._scope.get("query_string", b"")
-        return query
-
-    @property
-    def target(self) -> bytes:
-        query = self.query_string
-        return self.raw_path + b"?" + query if query else self.raw_path
-
-    @property
-    def host(self) -> str:
-        return (self.header(b"host") or b"").decode("latin-1")
-
-    @property
-    def client(self) -> tuple[str, int] | None:
-        return address_of(self._scope.get("client"))
-
-    @property
-    def server(self) -> tuple[str, int] | None:
-        return address_of(self._scope.get("server"))
-
-    @property
-    def num_params(self) -> int:
-        return len(self.params)
-
-    def path_str(self, index: int, /) -> str:
-        return self.params[index]
-
-    def path_int(self, index: int, /) -> Any:
-        return to_int(self.params[index])
-
-    def path_float(self, index: int, /) -> Any:
-        return to_float(self.params[index])
-
-    def query_str(self, name: str, default: Any, /) -> Any:
-        for key, value in reversed(self.query_items()):
-            if key == name:
-                return value
-        return default
-
-    def query_int(self, name: str, default: Any, /) -> Any:
-        return self._query_as(name, default, to_int)
-
-    def query_float(self, name: str, default: Any, /) -> Any:
-        return self._query_as(name, default, to_float)
-
-    def query_bool(self, name: str, default: Any, /) -> Any:
-        return self._query_as(name, default, to_bool)
-
-    def _query_as(self, name: str, default: Any, convert: Callable[[str], Any]) -> Any:
-        text = self.query_str(name, None)
-        return default if text is None else convert(text)
-
-    def query_items(self) -> list[tuple[str, str]]:
-        items = self._query
-        if items is None:
-            query = self.query_string
-            items = self._query = query_pairs(query) if query else []
-        return items
-
-    def header(self, name: bytes, /) -> bytes | None:
-        for key, value in self.headers():
-            if key == name:
-                return value
-        return None
-
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        fields = self._fields
-        if fields is None:
-            fields = self._fields = [(name.lower(), value) for name, value in self._scope.get("headers", ())]
-        return fields
 
     # ---- the request's body -----------------------------------------------------
 
