@@ -210,7 +210,7 @@ class CovetPy:
             parameters=parameters_of(handler, path_names(path), label),
             repeat=repeat,
         )
-        self.routes.append(route)
+        self._register(route)
         return route
 
     def add_constant(
@@ -235,8 +235,16 @@ class CovetPy:
         if isinstance(response, StreamingResponse):
             raise TypeError(f"route {path}: a StreamingResponse cannot be constant")
         route = Route(path, checked_methods(methods, path), status_code=status_code, name=name or "", constant=response)
-        self.routes.append(route)
+        self._register(route)
         return route
+
+    def _register(self, route: Route) -> None:
+        self.routes.append(route)
+        self._changed()
+
+    def _changed(self) -> None:
+        if self._asgi is not None:
+            self._asgi.forget()
 
     @overload
     def route(self, path: str, methods: Sequence[str] = ..., *, constant: Response, **options: Any) -> Route: ...
@@ -320,6 +328,7 @@ class CovetPy:
         if not (isinstance(key, type) and issubclass(key, Exception)) and not is_status(key):
             raise TypeError(f"exception_handler takes an exception class or a status from 200 to 599, not {key!r}")
         self.exception_handlers[key] = handler
+        self._changed()
 
     def exception_handler(self, key: int | type[Exception]) -> Decorator[Any]:
         """Registers the decorated function, which is called with the request and the exception."""

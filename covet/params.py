@@ -4,6 +4,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from enum import Enum
@@ -120,12 +121,22 @@ def _resolved(annotation: Any, handler: Callable[..., Any], name: str, where: st
     function = inspect.unwrap(getattr(handler, "func", handler))
     if not hasattr(function, "__globals__"):
         function = function.__call__
-    variables = inspect.getclosurevars(function).nonlocals if inspect.isfunction(function) else {}
     holder = types.SimpleNamespace(__annotations__={name: annotation})
     try:
-        return typing.get_type_hints(holder, function.__globals__, dict(variables), include_extras=True)[name]
+        return typing.get_type_hints(holder, function.__globals__, _nonlocals(function), include_extras=True)[name]
     except NameError as error:
         raise TypeError(f"{where}: the annotation {annotation!r} cannot be resolved: {error}") from None
+
+
+def _nonlocals(function: Any) -> dict[str, Any]:
+    """The variables of enclosing functions that a function uses, as far as they have values by now."""
+    if not hasattr(function, "__code__"):
+        return {}
+    found = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
+        with suppress(ValueError):  # it is assigned later
+            found[name] = cell.cell_contents
+    return found
 
 
 def _parameter(declared: inspect.Parameter, annotation: Any, path_names: Sequence[str], where: str) -> Parameter:

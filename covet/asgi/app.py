@@ -1,20 +1,21 @@
 """Serves a CovetPy application to an ASGI server (asgi.readthedocs.io, HTTP 2.4 and Lifespan 2.0)."""
 
 import asyncio
-import inspect
 import logging
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, cast
 
 from covet.asgi.exchange import JSON, AsgiExchange, ResponseAborted
+from covet.asgi.request import AsgiContext
 from covet.asgi.router import Match, Router
 from covet.core import Exchange, pack_fields
 from covet.encoders import encode
 from covet.interfaces.answers import plain_answer
 from covet.interfaces.native import calls_of, param_names
 from covet.lifespan import Lifespan
-from covet.requests import Context, Request
 
 if TYPE_CHECKING:
     from covet.app import CovetPy
@@ -29,20 +30,6 @@ FAILURES = (Exception, asyncio.CancelledError)
 """What becomes an answer; anything else ends the event loop."""
 
 
-class AsgiContext(Context):
-    """The context of requests whose scopes say where the application is mounted and what its state is."""
-
-    __slots__ = ()
-
-    def request_of(self, x: Any) -> Request:
-        request: Request | None = x.state
-        if request is None:
-            context = Context(self.app, self.param_names, x.lifespan_state, x.root_path)
-            request = x.state = Request(x, context)
-            x.watch()
-        return request
-
-
 class Version:
     """What an application answers, as long as nothing is registered.
 
@@ -54,15 +41,16 @@ class Version:
     """
 
     def __init__(self, app: "CovetPy") -> None:
-        self.routes = list(app.routes)
-        self.exception_handlers = dict(app.exception_handlers)
+        self._routes = tuple(app.routes)
+        self._handlers = len(app.exception_handlers)
         self._forward_unmatched = app.answers_unmatched
-        self._router = Router(self.routes, redirect_slashes=app.settings.redirect_slashes)
-        self._calls = calls_of(self.routes, AsgiContext(app, param_names(self.routes), {}), app.settings)
+        self._router = Router(self._routes, redirect_slashes=app.settings.redirect_slashes)
+        self._calls = calls_of(self._routes, AsgiContext(app, param_names(self._routes), {}), app.settings)
+        self._constants = {n: route.constant for n, route in enumerate(self._routes, 1) if route.constant is not None}
 
     def is_of(self, app: "CovetPy") -> bool:
-        """Whether the application is still what it was."""
-        return self.routes == app.routes and self.exception_handlers == app.exception_handlers
+        """Whether nothing was added to what the application had, or taken away."""
+        return len(self._routes) == len(app.routes) and self._handlers == len(app.exception_handlers)
 
     async def answer(self, x: AsgiExchange) -> None:
         """Routes a request and answers it, or calls the handler that does."""
@@ -73,14 +61,15 @@ class Version:
         elif match.status:
             self._answer_unmatched(x, match)
             return
-        constant = self.routes[match.route - 1].constant if match.route else None
+        constant = self._constants.get(match.route)
         if constant is not None:
             x.respond(constant.status_code, 0, pack_fields(constant.raw_headers), constant.body)
             return
         try:
             await self._handle(x)
-        finally:
-            _conclude(x)
+        except FAILURES as error:
+            await self._fail(cast(Exchange, x), error)
+        _conclude(x)
 
     async def _handle(self, x: AsgiExchange) -> None:
         """From a handler to its answer, as the native runner does it."""
@@ -88,22 +77,26 @@ class Version:
         entry = self._calls.entries[x.route]
         assert entry is not None  # only constants have none
         call, status, plain = entry
+        result = call(exchange)
+        if type(result) is CoroutineType:
+            result = await result
+        if x.done or x.started:
+            return
+        if plain and type(result) in (dict, list):
+            x.respond(status, JSON, b"", self._calls.encode(result))
+            return
+        answer = self._calls.render(exchange, result)
+        if answer is not None:
+            await answer
+
+    async def _fail(self, x: Exchange, error: BaseException) -> None:
         try:
-            result = call(exchange)
-            if inspect.iscoroutine(result):
-                result = await result
-            if x.done:
-                return
-            if plain and not x.started and type(result) in (dict, list):
-                x.respond(status, JSON, b"", self._calls.encode(result))
-                return
-            answer = self._calls.render(exchange, result)
+            answer = self._calls.fail(x, error)
             if answer is not None:
                 await answer
-        except FAILURES as error:
-            answer = self._calls.fail(exchange, error)
-            if answer is not None:
-                await answer
+        except FAILURES as failure:
+            if not x.cancelled:
+                logger.error("Exception while answering an exception of %s %s", x.method, x.path, exc_info=failure)
 
     def _answer_unmatched(self, x: AsgiExchange, match: Match) -> None:
         """What the engine answers to requests that match no route."""
@@ -135,7 +128,7 @@ def _toggled(x: AsgiExchange) -> bytes:
 
 def _conclude(x: AsgiExchange) -> None:
     """What follows when nobody is left to complete the response."""
-    if not x.done and not x.started and not x.lost:
+    if not x.done and not x.started and not x.cancelled:
         plain_answer(cast(Exchange, x), 500)
     if not x.done:
         x.abort()
@@ -155,6 +148,7 @@ class AsgiApplication:
         self._version: Version | None = None
         self._state: Mapping[str, Any] = {}
         self._max_body: int = app.settings.engine()["max_body_bytes"]
+        self._limit = app.settings.request_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -173,29 +167,35 @@ class AsgiApplication:
             self._version = Version(self._app)
         return self._version
 
+    def forget(self) -> None:
+        """Something was registered: what the application answers is to be found out anew."""
+        self._version = None
+
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        x = AsgiExchange(scope, receive, self._max_body)
+        x = AsgiExchange(scope, receive, send, self._max_body)
         # Servers without the state extension share what the lifespan gave.
         x.lifespan_state = scope.get("state", self._state)
-        if 0 < self._max_body < x.content_length:
-            _refuse(x, 413, "Request body too large", (b"connection", b"close"))
-            await _send_all(x, send)
-            return
-        # In a task of its own, so that it can be cancelled when the client goes away.
-        handling = asyncio.create_task(self._current().answer(x), name="covet-request")
-        handling.add_done_callback(lambda _: x.outgoing.set())
+        task = asyncio.current_task()
+        assert task is not None
+        cancellations = task.cancelling()
         try:
-            while not handling.done() or x.messages:
-                await x.outgoing.wait()
-                x.outgoing.clear()
-                await _send_all(x, send)
-            handling.result()
+            if 0 < self._max_body < x.content_length:
+                _refuse(x, 413, "Request body too large", (b"connection", b"close"))
+            else:
+                if self._limit:
+                    x.limit(self._limit)
+                await self._current().answer(x)
+            if x.interrupted:
+                with suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0)  # a handler that did not wait any more has not taken it
+            await x.flush()
         finally:
-            if not handling.done():
-                handling.cancel()
-                await asyncio.wait((handling,))
             x.close()
-        if x.aborted and not x.lost:
+            if x.interrupted:
+                task.uncancel()  # it was the handler that was cancelled, not the server's task
+        if task.cancelling() > cancellations:
+            raise asyncio.CancelledError  # the server's, which the handler has answered
+        if x.aborted and not x.cancelled:
             raise ResponseAborted(f"the response to {x.method} {x.path} was given up") from x.cause
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -226,15 +226,3 @@ async def _told(event: str, step: Awaitable[None], send: Send) -> bool:
         return False
     await send({"type": f"lifespan.{event}.complete"})
     return True
-
-
-async def _send_all(x: AsgiExchange, send: Send) -> None:
-    while x.messages:
-        message = x.messages.popleft()
-        if not x.gone:
-            try:
-                await send(message)
-            except OSError:
-                x.gone = True
-                x.disconnect()
-        x.sent(message)

@@ -62,6 +62,32 @@ class _Pattern:
         return None if found is None else found.groups()
 
 
+@dataclass(slots=True)
+class _Node:
+    """The patterns whose literal beginning ends in one segment, the most specific first."""
+
+    kids: dict[bytes, "_Node"] = field(default_factory=dict)
+    patterns: list[_Pattern] = field(default_factory=list)
+
+    def add(self, pattern: _Pattern) -> None:
+        node = self
+        for segment in pattern.prefix.split(b"/")[1:-1]:
+            node = node.kids.setdefault(segment, _Node())
+        node.patterns.append(pattern)
+
+    def along(self, path: bytes) -> list[list[_Pattern]]:
+        """The patterns that may match a path, node by node; where more is literal is more specific, and comes first."""
+        found, node, at = [self.patterns], self, 1
+        while node.kids and (end := path.find(b"/", at)) >= 0:
+            kid = node.kids.get(path[at:end])
+            if kid is None:
+                break
+            found.append(kid.patterns)
+            node, at = kid, end + 1
+        found.reverse()
+        return found
+
+
 class Router:
     """An immutable set of routes; they are numbered from 1 in their order.
 
@@ -85,7 +111,9 @@ class Router:
                 methods = patterns.setdefault(_order(parts), _compiled(parts)).methods
             for method in route.methods:
                 methods.setdefault(method, number)
-        self._patterns = [pattern for _, pattern in sorted(patterns.items(), key=lambda item: item[0])]
+        self._root = _Node()
+        for _, pattern in sorted(patterns.items(), key=lambda item: item[0]):
+            self._root.add(pattern)
         known = {method for route in routes for method in route.methods}
         self.all_methods = (*(method for method in NUMBERED if method in known), "OPTIONS")
 
@@ -104,19 +132,19 @@ class Router:
         return match
 
     def _walk(self, path: bytes, method: str) -> Match:
-        offered: set[str] = set()
         # A pattern without parameters is always the most specific one.
         methods: Mapping[str, int] = self._static.get(path, {})
         if method in methods:
             return Match(0, methods[method])
-        offered.update(methods)
-        for pattern in self._patterns:
-            values = pattern.match(path)
-            if values is None:
-                continue
-            if method in pattern.methods:
-                return Match(0, pattern.methods[method], tuple(_text(value) for value in values))
-            offered.update(pattern.methods)
+        offered = set(methods)
+        for patterns in self._root.along(path):
+            for pattern in patterns:
+                values = pattern.match(path)
+                if values is None:
+                    continue
+                if method in pattern.methods:
+                    return Match(0, pattern.methods[method], tuple(_text(value) for value in values))
+                offered.update(pattern.methods)
         return Match(405, allow=tuple(sorted(offered))) if offered else Match(404)
 
     def _matches_toggled(self, path: bytes, method: str) -> bool:

@@ -73,3 +73,11 @@ def test_a_path_that_almost_fits_takes_no_time() -> None:
     router = Router([Route("/{a}-{b}-{c}-{d}.json", ("GET",)), Route("/x{n:int}{m:int}{p:path}y", ("GET",))])
     assert router.lookup(b"/" + b"-" * 20_000, "GET").status == 404
     assert router.lookup(b"/x" + b"1" * 20_000, "GET").status == 404
+
+
+def test_thousands_of_routes_are_not_tried_one_by_one() -> None:
+    router = Router([Route(f"/api/v1/kind{number}/{{item}}/end", ("GET",)) for number in range(2000)])
+    tried = [pattern for patterns in router._root.along(b"/api/v1/kind1999/x/end") for pattern in patterns]
+    assert [pattern.methods for pattern in tried] == [{"GET": 2000}]
+    assert router.lookup(b"/api/v1/kind1999/x/end", "GET").route == 2000
+    assert router.lookup(b"/api/v1/kind2000/x/end", "GET").status == 404

@@ -1,10 +1,12 @@
 """The documentation says what is true: its examples run, its links lead somewhere, its tables are complete."""
 
+import asyncio
 import inspect
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pages import ADDRESS, ROOT, Command, Example, all_examples, all_pages
@@ -35,6 +37,16 @@ def test_example(example: Example, tmp_path: Path) -> None:
             result = subprocess.run([*arguments, "-sS", "--max-time", "20"], capture_output=True, text=True)
             printed = (result.stdout + result.stderr).replace(server.url, ADDRESS)
             assert command.matches(printed), f"{command.arguments}\nprinted:\n{printed}\nlog:\n{server.log}"
+
+
+@pytest.mark.parametrize(
+    "example", [each for each in all_examples() if "async def test_" in each.source], ids=lambda example: example.name
+)
+def test_the_tests_in_examples_pass(example: Example) -> None:
+    names: dict[str, Any] = {}
+    exec(compile(example.source, example.name, "exec"), names)
+    for test in [value for name, value in names.items() if name.startswith("test_")]:
+        asyncio.run(test())
 
 
 @pytest.mark.parametrize("name", CAPABILITIES)

@@ -50,6 +50,14 @@ class Handler:
         return item
 
 
+def test_variables_of_an_enclosing_function_may_come_later() -> None:
+    async def handler(a: int, request: Request) -> list[Any]:
+        return [later]
+
+    assert [parameter.name for parameter in parameters_of(handler, (), "route")] == ["a", "request"]
+    later = 1
+
+
 def test_objects_and_partials_are_handlers() -> None:
     async def add(a: int, b: int) -> int:
         return a + b
