@@ -25,6 +25,10 @@ UNITS = {
     "pss_mb": "PSS MB",
     "idle_rss": "RSS bytes/connection",
     "idle_pss": "PSS bytes/connection",
+    "failed": "failed requests",
+    "asked": "requests",
+    "reopened": "connections closed by the server",
+    "replaced": "workers replaced",
 }
 WIDTH, LABELS, BARS = 760, 150, 420
 OURS, THEIRS = "#2b6cb0", "#a0aec0"
