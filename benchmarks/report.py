@@ -21,6 +21,7 @@ UNITS = {
     "p50_us": "p50 µs",
     "p99_us": "p99 µs",
     "p999_us": "p99.9 µs",
+    "max_us": "max µs",
     "rss_mb": "RSS MB",
     "pss_mb": "PSS MB",
     "idle_rss": "RSS bytes/connection",
