@@ -11,6 +11,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 WORK = ROOT / ".work" / "bench"
 APPS = HERE / "apps"
+EXAMPLES = ROOT / "examples"
 VENV = WORK / "venv"
 CARGO = WORK / "cargo"
 LOAD = WORK / "load"
@@ -37,31 +38,37 @@ class Peer:
         return [part.replace("{port}", str(port)) for part in self.command]
 
 
-def _uvicorn(app: str, workers: int = 1) -> tuple[str, ...]:
+def _uvicorn(app: str, workers: int = 1, *, folder: Path = APPS, lifespan: str = "off") -> tuple[str, ...]:
     return (
-        *(str(PYTHON), "-m", "uvicorn", app, "--app-dir", str(APPS), "--host", "127.0.0.1", "--port", "{port}"),
-        *("--workers", str(workers), "--loop", "uvloop", "--http", "httptools", "--ws", "none", "--lifespan", "off"),
-        *("--no-access-log", "--log-level", "warning", "--timeout-keep-alive", "75"),
+        *(str(PYTHON), "-m", "uvicorn", app, "--app-dir", str(folder), "--host", "127.0.0.1", "--port", "{port}"),
+        *("--workers", str(workers), "--loop", "uvloop", "--http", "httptools", "--ws", "none"),
+        *("--lifespan", lifespan, "--no-access-log", "--log-level", "warning", "--timeout-keep-alive", "75"),
     )
 
 
-def _granian(app: str, *options: str, workers: int = 1) -> tuple[str, ...]:
+def _granian(
+    app: str, *options: str, workers: int = 1, folder: Path = APPS, interface: str = "asginl"
+) -> tuple[str, ...]:
     return (
-        *(str(VENV / "bin" / "granian"), "--interface", "asginl", "--host", "127.0.0.1", "--port", "{port}"),
+        *(str(VENV / "bin" / "granian"), "--interface", interface, "--host", "127.0.0.1", "--port", "{port}"),
         *("--workers", str(workers), "--loop", "uvloop", "--http", "1", "--no-ws", "--no-access-log"),
-        *("--log-level", "warning", "--working-dir", str(APPS), *options, app),
+        *("--log-level", "warning", "--working-dir", str(folder), *options, app),
     )
 
 
 def _tuned_granian(app: str, mode: str = "st", workers: int = 1) -> tuple[str, ...]:
+    return _granian(app, *_tuning(mode), workers=workers)
+
+
+def _tuning(mode: str = "st") -> tuple[str, ...]:
     # Chosen by measurement: each of these gains something, the flush a third to a half under pipelining.
     tuning = ("--runtime-mode", mode, "--task-impl", "rust", "--http1-pipeline-flush")
-    return _granian(app, *tuning, "--backlog", "2048", "--backpressure", "2048", workers=workers)
+    return (*tuning, "--backlog", "2048", "--backpressure", "2048")
 
 
-def _covet(python: Path, workers: int = 1) -> tuple[str, ...]:
+def _covet(python: Path, workers: int = 1, *, app: str = "covet_app:app", folder: Path = APPS) -> tuple[str, ...]:
     return (
-        *(str(python), "-m", "covet", "run", "covet_app:app", "--app-dir", str(APPS), "--host", "127.0.0.1"),
+        *(str(python), "-m", "covet", "run", app, "--app-dir", str(folder), "--host", "127.0.0.1"),
         *("--port", "{port}", "--workers", str(workers), "--no-access-log", "--log-level", "warning"),
         *("--timeout-keep-alive", "75", "--worker-connections", "16384"),
     )
@@ -97,6 +104,7 @@ def all_peers(covet_python: Path) -> dict[str, Peer]:
         Peer("uvicorn-download", "raw ASGI callable on uvicorn", _uvicorn("raw:download")),
         Peer("granian-download", "raw ASGI callable on granian, tuned", _tuned_granian("raw:download")),
         *_several(covet_python),
+        *_notes(covet_python),
     )
     return {peer.name: peer for peer in peers}
 
@@ -118,6 +126,22 @@ def _several(covet_python: Path) -> tuple[Peer, ...]:
             _granian("raw:routed", workers=2),
         ),
         Peer("fastapi-2", "typed handler, FastAPI on uvicorn, 2 workers", _uvicorn("fastapi_app:app", 2)),
+    )
+
+
+def _notes(covet_python: Path) -> tuple[Peer, ...]:
+    """The example application, the same object under each server, with four workers each."""
+    app, what = "notes:app", "example application, {}, 4 workers"
+    return (
+        Peer("covet-notes-4", what.format("covet"), _covet(covet_python, 4, app=app, folder=EXAMPLES)),
+        Peer(
+            *("uvicorn-notes-4", what.format("as ASGI on uvicorn")),
+            _uvicorn(app, 4, folder=EXAMPLES, lifespan="on"),
+        ),
+        Peer(
+            *("granian-notes-4", what.format("as ASGI on granian, tuned")),
+            _granian(app, *_tuning(), workers=4, folder=EXAMPLES, interface="asgi"),
+        ),
     )
 
 

@@ -21,10 +21,15 @@ UNITS = {
     "p50_us": "p50 µs",
     "p99_us": "p99 µs",
     "p999_us": "p99.9 µs",
+    "max_us": "max µs",
     "rss_mb": "RSS MB",
     "pss_mb": "PSS MB",
     "idle_rss": "RSS bytes/connection",
     "idle_pss": "PSS bytes/connection",
+    "failed": "failed requests",
+    "asked": "requests",
+    "reopened": "connections closed by the server",
+    "replaced": "workers replaced",
 }
 WIDTH, LABELS, BARS = 760, 150, 420
 OURS, THEIRS = "#2b6cb0", "#a0aec0"

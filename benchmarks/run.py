@@ -6,13 +6,19 @@ import argparse
 import datetime
 import sys
 from fnmatch import fnmatch
+from itertools import chain
 from pathlib import Path
 
 import check
 import report
 from install import install, versions
 from peers import HERE, PYTHON, WORK, all_peers, matches
-from rows import NAMES, Plan, Row, run_all
+from rows import NAMES as ROW_NAMES
+from rows import Plan, Row, run_all
+from worker_rows import NAMES as WORKER_NAMES
+from worker_rows import run_workers
+
+NAMES = (*ROW_NAMES, *WORKER_NAMES)
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -86,7 +92,7 @@ def main() -> int:
     )
     rows: list[Row] = []
     folder = _output(options)
-    for row in run_all(plan):
+    for row in chain(run_all(plan), run_workers(plan)):
         rows.append(row)
         print(report.table(row), flush=True)
         report.write(rows, folder, about)  # a run that is broken off leaves what it has
