@@ -281,8 +281,11 @@ def fetch_status(path: str | Path) -> dict[str, Any]:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(CLIENT_SECONDS)
             client.connect(str(path))
-            client.sendall(REQUEST)
+            with suppress(BrokenPipeError):  # who speaks first and leaves has perhaps said something worth telling
+                client.sendall(REQUEST)
             answer = b"".join(_chunks(client, end))
+        if not answer:
+            raise StatusError(f"what listens at {path} closed the connection without an answer")
         status = json.loads(answer)
     except TimeoutError:
         raise StatusError(f"the server at {path} did not answer within {CLIENT_SECONDS:g} s") from None
@@ -306,7 +309,10 @@ def _chunks(client: socket.socket, end: float) -> Iterator[bytes]:
     size = 0
     while (left := end - time.monotonic()) > 0:
         client.settimeout(left)
-        chunk = client.recv(65536)
+        try:
+            chunk = client.recv(65536)
+        except ConnectionResetError:  # the request was not read: what came before it is the whole answer
+            return
         size += len(chunk)
         if not chunk:
             return

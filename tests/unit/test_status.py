@@ -254,8 +254,24 @@ def answering(path: Path, answer: bytes) -> Iterator[None]:
 @pytest.mark.parametrize("answer", [b"220 smtp\r\n", b"[1, 2]", b"\xff", b" " * (MOST_ANSWER_BYTES + 1)])
 def test_something_else_listens(folder: Path, answer: bytes) -> None:
     path = folder / "other"
-    with answering(path, answer), pytest.raises(StatusError, match=r"no control socket of covet|reset"):
+    with answering(path, answer), pytest.raises(StatusError, match="no control socket of covet"):
         fetch_status(path)
+
+
+def test_closed_without_an_answer(folder: Path) -> None:
+    path = folder / "other"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def refuse() -> None:
+            listener.accept()[0].close()
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        with pytest.raises(StatusError, match="closed the connection without an answer"):
+            fetch_status(path)
+        thread.join(30)
 
 
 def test_no_answer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
