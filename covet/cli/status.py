@@ -25,7 +25,7 @@ def status(path: str | None, pid_file: str | None, as_json: bool) -> None:
 
     Without an option it is the only one that this user runs. The exit code is 3 if no server answers.
     """
-    from covet.status import StatusError, fetch_status, only_socket, socket_of
+    from covet.status_socket import StatusError, fetch_status, only_socket, socket_of
     from covet.statustable import format_table
 
     try:

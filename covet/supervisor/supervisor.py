@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from covet.binds import describe_all
-from covet.status import StatusError, StatusServer, default_socket, describe
+from covet.status_socket import StatusError, StatusServer, default_socket, describe
 from covet.supervisor.autoscale import Autoscale
 from covet.supervisor.blocked import BlockedWatch
 from covet.supervisor.errors import StartFailed, WorkerFailed

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from covet.status import StatusServer, default_socket
+from covet.status_socket import StatusServer, default_socket
 from covet.statustable import format_table
 
 from .support import LIMIT, covet

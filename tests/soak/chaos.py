@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from covet.status import fetch_status
+from covet.status_socket import fetch_status
 from tests.soak.chaos_clients import Clients, Report, read_records
 from tests.soak.chaos_trouble import Log, Trouble, children_of, load
 from tests.wire.harness import Server, serve

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from covet.cpus import available_cpus
-from covet.status import default_socket, fetch_status
+from covet.status_socket import default_socket, fetch_status
 from workers.harness import Load, command, eventually, get, logged, supervised, workers_of
 
 

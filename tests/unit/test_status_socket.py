@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from covet import status as status_module
-from covet.status import (
+from covet import status_socket as status_module
+from covet.status_socket import (
     MOST_ANSWER_BYTES,
     StatusError,
     StatusServer,
