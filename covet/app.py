@@ -10,7 +10,7 @@ from covet.dispatch import ExceptionHandler, is_status, to_response
 from covet.exceptions import HTTPException
 from covet.figures import Figures
 from covet.lifespan import Hook, LifespanOf
-from covet.params import parameters_of
+from covet.parameter import parameters_of
 from covet.responses import Response, StreamingResponse
 from covet.routing import Route, checked_methods, path_names
 

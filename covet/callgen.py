@@ -14,7 +14,7 @@ from covet.concurrency import run_in_threadpool
 from covet.convert import Invalid
 from covet.core import BAD, Exchange
 from covet.exceptions import RequestValidationError
-from covet.params import MISSING, Errors, Parameter
+from covet.parameter import MISSING, Errors, Parameter
 from covet.requests import Request
 
 Call = Callable[[Exchange], Any]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from covet.callgen import make_call
 from covet.exceptions import RequestValidationError
-from covet.params import parameters_of
+from covet.parameter import parameters_of
 from covet.requests import Context, Request
 
 from .fakes import FakeExchange

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from covet import CovetPy, Request
-from covet.params import parameters_of
+from covet.parameter import parameters_of
 
 UserId = NewType("UserId", int)
 
