@@ -8,11 +8,23 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from covet.app import CovetPy as CovetPy
+    from covet.app import CovetPy as FastAPI
     from covet.concurrency import run_in_threadpool as run_in_threadpool
     from covet.config import ConfigError as ConfigError
     from covet.exceptions import ClientDisconnect as ClientDisconnect
     from covet.exceptions import HTTPException as HTTPException
     from covet.exceptions import RequestValidationError as RequestValidationError
+    from covet.exceptions import ResponseValidationError as ResponseValidationError
+    from covet.param_functions import Body as Body
+    from covet.param_functions import Cookie as Cookie
+    from covet.param_functions import Depends as Depends
+    from covet.param_functions import File as File
+    from covet.param_functions import Form as Form
+    from covet.param_functions import Header as Header
+    from covet.param_functions import Inject as Inject
+    from covet.param_functions import Path as Path
+    from covet.param_functions import Query as Query
+    from covet.param_functions import Security as Security
     from covet.requests import Request as Request
     from covet.responses import HTMLResponse as HTMLResponse
     from covet.responses import JSONResponse as JSONResponse
@@ -20,12 +32,26 @@ if TYPE_CHECKING:
     from covet.responses import RedirectResponse as RedirectResponse
     from covet.responses import Response as Response
     from covet.responses import StreamingResponse as StreamingResponse
+    from covet.routers import APIRouter as APIRouter
     from covet.running import run as run
     from covet.server import Server as Server
 
 __version__ = "0.1.0"
 
 _PLACES = {
+    "FastAPI": "app",
+    "ResponseValidationError": "exceptions",
+    "Inject": "param_functions",
+    "Security": "param_functions",
+    "Query": "param_functions",
+    "Path": "param_functions",
+    "Header": "param_functions",
+    "Form": "param_functions",
+    "File": "param_functions",
+    "Depends": "param_functions",
+    "Cookie": "param_functions",
+    "Body": "param_functions",
+    "APIRouter": "routers",
     "ClientDisconnect": "exceptions",
     "ConfigError": "config",
     "CovetPy": "app",
@@ -44,17 +70,30 @@ _PLACES = {
 }
 
 __all__ = [
+    "APIRouter",
+    "Body",
     "ClientDisconnect",
     "ConfigError",
+    "Cookie",
     "CovetPy",
+    "Depends",
+    "FastAPI",
+    "File",
+    "Form",
     "HTMLResponse",
     "HTTPException",
+    "Header",
+    "Inject",
     "JSONResponse",
+    "Path",
     "PlainTextResponse",
+    "Query",
     "RedirectResponse",
     "Request",
     "RequestValidationError",
     "Response",
+    "ResponseValidationError",
+    "Security",
     "Server",
     "StreamingResponse",
     "__version__",
@@ -67,7 +106,7 @@ def __getattr__(name: str) -> object:
     place = _PLACES.get(name)
     if place is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"covet.{place}"), name)
+    value: object = getattr(import_module(f"covet.{place}"), "CovetPy" if name == "FastAPI" else name)
     globals()[name] = value
     return value
 

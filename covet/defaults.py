@@ -1,5 +1,6 @@
 """Values that nobody has chosen: whoever includes a router may still choose others."""
 
+from types import FunctionType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -27,7 +28,8 @@ class DefaultPlaceholder:
         return hash(("default", id(self.value)))
 
     def __repr__(self) -> str:
-        return f"Default({self.value!r})"
+        named = self.value.__name__ if isinstance(self.value, FunctionType) else repr(self.value)
+        return f"Default({named})"
 
 
 def Default(value: T) -> T:

@@ -221,7 +221,8 @@ def _is_catch_all(call: Any, parameter: inspect.Parameter) -> bool:
     """*args and **kwargs without an annotation: those of a decorator that did not use functools.wraps, or a class's."""
     if parameter.annotation is EMPTY:
         raise TypeError(
-            f"{_named(call)}: *{parameter.name} cannot come from a request; a decorator should use functools.wraps"
+            f"parameter {parameter.name!r}: *args and **kwargs cannot come from a request; "
+            f"a decorator around {_named(call)} should use functools.wraps"
         )
     return False
 
@@ -231,7 +232,7 @@ def _named(call: Any) -> str:
 
 
 def _analyze(dependant: Dependant, parameter: inspect.Parameter, path_names: Sequence[str]) -> None:
-    where = f"{_named(dependant.call)}: parameter {parameter.name!r}"
+    where = f"{'' if dependant.depends is None else _named(dependant.call) + ': '}parameter {parameter.name!r}"
     annotation = Any if parameter.annotation is EMPTY else parameter.annotation
     kind, param, depends = _declaration(annotation, parameter.default, where)
     if depends is not None:
@@ -316,7 +317,7 @@ def _add_dependency(
         depends = replace(depends, dependency=kind)
     call = depends.dependency
     if not callable(call):
-        raise TypeError(f"{_named(dependant.call)}: Depends({call!r}) is nothing that can be called")
+        raise TypeError(f"parameter {name!r}: Depends({call!r}) is nothing that can be called")
     dependency = get_dependant(path_names, call, name=name, declared=depends, parent_scopes=tuple(dependant.scopes))
     if dependant.lasts == "request" and depends.scope == "function" and dependant.kind.endswith("generator"):
         raise DependencyScopeError(
@@ -351,5 +352,10 @@ def _add_field(dependant: Dependant, found: ModelField, where: str) -> None:
         next((fields for kind_, fields in place.items() if isinstance(param, kind_)), dependant.query_params).append(
             found
         )
+    if found.is_odd:
+        try:
+            found.prepare()
+        except TypeError as error:
+            raise TypeError(f"{where}: {error}") from None
     if not isinstance(param, (Param, Body)):
         raise TypeError(f"{where}: {type(param).__name__} says not where it comes from")

@@ -3,10 +3,14 @@
 import copy
 import warnings
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, cast, get_args, get_origin
+from dataclasses import is_dataclass
+from enum import Enum
+from typing import Annotated, Any, ForwardRef, Literal, cast, get_args, get_origin
 
-from covet.annotations import has_struct, is_model, is_sequence, model_type
+from covet.annotations import has_struct, is_model, is_sequence, is_struct, is_upload, model_type, without_none
 from covet.params import UNSET, FieldDeclaration, Header, Path
+
+KNOWN_MODULES = frozenset({"builtins", "datetime", "decimal", "uuid", "ipaddress", "pathlib", "typing"})
 
 Loc = tuple[str | int, ...]
 Errors = list[dict[str, Any]]
@@ -56,7 +60,7 @@ class ModelField:
         self.required = default is UNSET and self._default_factory is None
         self.is_json = any(type(item).__name__ == "Json" for item in self._metadata)
         self.is_sequence = is_sequence(self.annotation) and not self.is_json
-        self.model = None if self.is_json else model_type(self.annotation)
+        self.model: Any = None if self.is_json else model_type(self.annotation)
         self._validate_default = bool(self.param.options.get("validate_default"))
         self._structs = has_struct(self.annotation)
         self._adapter: Any = None
@@ -115,6 +119,18 @@ class ModelField:
                     f"{self.annotation!r} is no type that pydantic can validate; is it a Request or a Depends that "
                     f"is misspelt? For results, response_model=None leaves them unchecked. ({error})"
                 ) from None
+
+    @property
+    def is_odd(self) -> bool:
+        """Whether pydantic may well have no schema for the type, so that it had better be asked at once."""
+        kind = without_none(self.annotation)
+        return isinstance(kind, ForwardRef) or (
+            isinstance(kind, type)
+            and get_origin(kind) is None
+            and kind.__module__ not in KNOWN_MODULES
+            and not issubclass(kind, Enum)
+            and not (is_model(kind) or is_struct(kind) or is_upload(kind) or is_dataclass(kind))
+        )
 
     def field_info(self) -> Any:
         """What is declared, as pydantic's FieldInfo."""

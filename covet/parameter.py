@@ -22,6 +22,7 @@ from covet.convert import (
     to_str,
 )
 from covet.core import Exchange
+from covet.params import UNSET, Depends, FieldDeclaration, Path, Query
 from covet.requests import Request
 
 Errors = list[dict[str, Any]]
@@ -93,8 +94,8 @@ class Parameter:
         return MISSING
 
 
-def parameters_of(handler: Callable[..., Any], path_names: Sequence[str], route: str) -> list[Parameter]:
-    """The handler's parameters in order.
+def plain_parameters(handler: Callable[..., Any], path_names: Sequence[str], route: str) -> list[Parameter] | None:
+    """The handler's parameters if all of them are plain: scalars of the path and the query, and the Request.
 
     Args:
         handler: the function, or an object that can be called.
@@ -102,7 +103,7 @@ def parameters_of(handler: Callable[..., Any], path_names: Sequence[str], route:
         route: how the route is called in errors.
 
     Raises:
-        TypeError: a parameter has a type that cannot come from a request.
+        TypeError: a parameter can never come from a request.
     """
     parameters = []
     for declared in inspect.signature(handler).parameters.values():
@@ -110,8 +111,42 @@ def parameters_of(handler: Callable[..., Any], path_names: Sequence[str], route:
         if declared.kind in (declared.VAR_POSITIONAL, declared.VAR_KEYWORD):
             raise TypeError(f"{where}: *args and **kwargs cannot come from a request")
         annotation = _resolved(declared.annotation, handler, declared.name, where)
-        parameters.append(_parameter(declared, annotation, path_names, where))
+        plain = _plain(declared, annotation, declared.name in path_names)
+        if plain is None:
+            return None
+        parameters.append(_parameter(plain, annotation, path_names, where))
     return parameters
+
+
+def _plain(declared: inspect.Parameter, annotation: Any, in_path: bool) -> inspect.Parameter | None:
+    """The parameter without a declaration that adds nothing; None if it takes more than a conversion."""
+    extras = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
+    declarations = [extra for extra in extras if isinstance(extra, (FieldDeclaration, Depends))]
+    if any(getattr(declaration, "default", UNSET) is not UNSET for declaration in declarations):
+        return None
+    if isinstance(declared.default, (FieldDeclaration, Depends)):
+        declarations.append(declared.default)
+        default = getattr(declared.default, "default", UNSET)
+        declared = declared.replace(default=inspect.Parameter.empty if default is UNSET else default)
+    if len(declarations) > 1 or not all(_adds_nothing(declaration, in_path) for declaration in declarations):
+        return None
+    if not all(isinstance(extra, (msgspec.Meta, FieldDeclaration, str)) for extra in extras):
+        return None
+    found, _ = _without_extras(annotation)
+    if isinstance(found, type) and issubclass(found, Request):
+        return declared if not declarations else None
+    if get_origin(found) is list or found is list:
+        # Without a declaration, a list is the body.
+        found, _ = _without_extras(get_args(found)[0] if get_args(found) else str)
+        return declared if declarations and _converter(found) is not None else None
+    return declared if _converter(found) is not None else None
+
+
+def _adds_nothing(declaration: Any, in_path: bool) -> bool:
+    if type(declaration) is not (Path if in_path else Query):
+        return False
+    known = declaration.options.keys() - {"title", "description", "examples", "deprecated", "json_schema_extra"}
+    return not known and declaration.validation_alias is None
 
 
 def _resolved(annotation: Any, handler: Callable[..., Any], name: str, where: str) -> Any:

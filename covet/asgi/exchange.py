@@ -87,6 +87,21 @@ class AsgiExchange(ScopeHead):
         self._unsent, self._left = 0, -1
         self._bodiless = False
 
+    @property
+    def original_scope(self) -> Mapping[str, Any]:
+        """The scope that the server gave."""
+        return self._scope
+
+    async def hand_over(self, app: Any, scope: Mapping[str, Any]) -> None:
+        """Leaves the answer to another application. Raises what it raises."""
+
+        async def send(message: Message) -> None:
+            self.started = True
+            await self._send(message)
+
+        await app(scope, self._receive, send)
+        self.started = self.done = True
+
     # ---- the request's body -----------------------------------------------------
 
     def body_whole(self) -> bytes | None:

@@ -54,7 +54,7 @@ class AsgiApplication:
         return AsgiLifespan(self._app, self._lifespan)
 
     def calls(self, settings: Settings, state: Mapping[str, Any]) -> Calls:
-        return Calls([(_call_of(self._app, self._root_path, state), 200, False)], encode, _returned, _failed)
+        return Calls([(_call_of(self._app, self._root_path, state), 200, False)], encode, returned, _failed)
 
 
 def _call_of(app: AsgiApp, root_path: str, state: Mapping[str, Any]) -> Callable[[Exchange], Any]:
@@ -84,7 +84,7 @@ async def _awaited(x: Exchange, result: Any) -> None:
     await result
 
 
-def _returned(x: Exchange, result: Any) -> None:
+def returned(x: Exchange, result: Any) -> None:
     """What follows when the application returns before its response is complete."""
     if x.cancelled:
         x.abort()

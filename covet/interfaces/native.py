@@ -35,7 +35,7 @@ class CovetApplication:
     def engine(self) -> dict[str, Any]:
         return {
             "forward_unmatched": self.app.answers_unmatched,
-            "routes": [route.engine(number) for number, route in enumerate(self.app.routes, 1)],
+            "routes": [route.engine(number) for number, route in enumerate(self.app.routes, 1) if route.by_path],
         }
 
     def lifespan(self) -> Lifespan:
@@ -69,9 +69,14 @@ def entries(routes: Sequence[Route], context: Context, *, generate: bool) -> lis
     """What the native runner calls, by route number; number 0 is what no route matched."""
     calls: list[CallEntry] = [(_unmatched(routes), 404, False)]
     for route in routes:
-        if route.handler is None:
+        if route.constant is not None:
             calls.append(None)
             continue
+        made = route.make_entry(context, generate=generate)
+        if made is not None:
+            calls.append(made)
+            continue
+        assert route.handler is not None
         call = make_call(
             route.handler,
             route.parameters,
