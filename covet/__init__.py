@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from covet.app import CovetPy as CovetPy
+    from covet.background import BackgroundTask as BackgroundTask
+    from covet.background import BackgroundTasks as BackgroundTasks
     from covet.concurrency import run_in_threadpool as run_in_threadpool
     from covet.config import ConfigError as ConfigError
     from covet.exceptions import ClientDisconnect as ClientDisconnect
@@ -19,13 +21,15 @@ if TYPE_CHECKING:
     from covet.responses import PlainTextResponse as PlainTextResponse
     from covet.responses import RedirectResponse as RedirectResponse
     from covet.responses import Response as Response
-    from covet.responses import StreamingResponse as StreamingResponse
     from covet.running import run as run
     from covet.server import Server as Server
+    from covet.streaming import StreamingResponse as StreamingResponse
 
 __version__ = "0.1.0"
 
 _PLACES = {
+    "BackgroundTask": "background",
+    "BackgroundTasks": "background",
     "ClientDisconnect": "exceptions",
     "ConfigError": "config",
     "CovetPy": "app",
@@ -38,12 +42,14 @@ _PLACES = {
     "RequestValidationError": "exceptions",
     "Response": "responses",
     "Server": "server",
-    "StreamingResponse": "responses",
+    "StreamingResponse": "streaming",
     "run": "running",
     "run_in_threadpool": "concurrency",
 }
 
 __all__ = [
+    "BackgroundTask",
+    "BackgroundTasks",
     "ClientDisconnect",
     "ConfigError",
     "CovetPy",

@@ -11,7 +11,7 @@ from covet.exceptions import HTTPException
 from covet.figures import Figures
 from covet.lifespan import Hook, LifespanOf
 from covet.params import parameters_of
-from covet.responses import Response, StreamingResponse
+from covet.responses import Response
 from covet.routing import Route, checked_methods, path_names
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ class CovetPy:
             name: what the route is called.
         """
         response = to_response(constant, status_code)
-        if isinstance(response, StreamingResponse):
+        if not hasattr(response, "body"):
             raise TypeError(f"route {path}: a StreamingResponse cannot be constant")
         route = Route(path, checked_methods(methods, path), status_code=status_code, name=name or "", constant=response)
         self._register(route)

@@ -152,6 +152,9 @@ class FakeExchange:
     def abort(self) -> None:
         self.done = self.aborted = True
 
+    def leave(self) -> None:
+        assert self.done
+
 
 BROKEN = BodyBroken("the request body ended before it was complete")
 
