@@ -126,9 +126,9 @@ def _jinja2() -> Any:
 
 
 def _environment(directory: Any) -> "jinja2.Environment":
-    jinja2 = _jinja2()
-    environment: jinja2.Environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(directory), autoescape=jinja2.select_autoescape()
+    module = _jinja2()
+    environment: jinja2.Environment = module.Environment(
+        loader=module.FileSystemLoader(directory), autoescape=module.select_autoescape()
     )
     return environment
 
