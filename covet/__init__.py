@@ -7,8 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from covet import status as status
     from covet.app import CovetPy as CovetPy
     from covet.app import CovetPy as FastAPI
+    from covet.background import BackgroundTask as BackgroundTask
+    from covet.background import BackgroundTasks as BackgroundTasks
     from covet.concurrency import run_in_threadpool as run_in_threadpool
     from covet.config import ConfigError as ConfigError
     from covet.exceptions import ClientDisconnect as ClientDisconnect
@@ -31,46 +34,52 @@ if TYPE_CHECKING:
     from covet.responses import PlainTextResponse as PlainTextResponse
     from covet.responses import RedirectResponse as RedirectResponse
     from covet.responses import Response as Response
-    from covet.responses import StreamingResponse as StreamingResponse
     from covet.routers import APIRouter as APIRouter
     from covet.running import run as run
     from covet.server import Server as Server
+    from covet.streaming import StreamingResponse as StreamingResponse
 
 __version__ = "0.1.0"
 
 _PLACES = {
-    "FastAPI": "app",
-    "ResponseValidationError": "exceptions",
-    "Inject": "param_functions",
-    "Security": "param_functions",
-    "Query": "param_functions",
-    "Path": "param_functions",
-    "Header": "param_functions",
-    "Form": "param_functions",
-    "File": "param_functions",
-    "Depends": "param_functions",
-    "Cookie": "param_functions",
-    "Body": "param_functions",
     "APIRouter": "routers",
+    "BackgroundTask": "background",
+    "BackgroundTasks": "background",
+    "Body": "param_functions",
     "ClientDisconnect": "exceptions",
     "ConfigError": "config",
+    "Cookie": "param_functions",
     "CovetPy": "app",
+    "Depends": "param_functions",
+    "FastAPI": "app",
+    "File": "param_functions",
+    "Form": "param_functions",
     "HTMLResponse": "responses",
     "HTTPException": "exceptions",
+    "Header": "param_functions",
+    "Inject": "param_functions",
     "JSONResponse": "responses",
+    "Path": "param_functions",
     "PlainTextResponse": "responses",
+    "Query": "param_functions",
     "RedirectResponse": "responses",
     "Request": "requests",
     "RequestValidationError": "exceptions",
     "Response": "responses",
+    "ResponseValidationError": "exceptions",
+    "Security": "param_functions",
     "Server": "server",
-    "StreamingResponse": "responses",
+    "StreamingResponse": "streaming",
     "run": "running",
     "run_in_threadpool": "concurrency",
 }
 
+_MODULES = frozenset({"status"})
+
 __all__ = [
     "APIRouter",
+    "BackgroundTask",
+    "BackgroundTasks",
     "Body",
     "ClientDisconnect",
     "ConfigError",
@@ -99,14 +108,18 @@ __all__ = [
     "__version__",
     "run",
     "run_in_threadpool",
+    "status",
 ]
 
 
 def __getattr__(name: str) -> object:
-    place = _PLACES.get(name)
-    if place is None:
+    value: object
+    if name in _MODULES:
+        value = import_module(f"covet.{name}")
+    elif name in _PLACES:
+        value = getattr(import_module(f"covet.{_PLACES[name]}"), "CovetPy" if name == "FastAPI" else name)
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"covet.{place}"), "CovetPy" if name == "FastAPI" else name)
     globals()[name] = value
     return value
 

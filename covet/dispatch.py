@@ -35,10 +35,11 @@ def to_response(result: Any, status: int) -> Response:
     headers = None
     if type(result) is tuple and len(result) in (2, 3) and is_status(result[1]):
         headers = dict(result[2]) if len(result) == 3 and result[2] else None
-        result, status = result[:2]
+        result, status = known(result[0]), result[1]
         if isinstance(result, Response):
             result.status_code = status
             result.headers.update(headers or {})
+    result = known(result)
     if isinstance(result, Response):
         return result
     if status in NO_BODY:
@@ -46,6 +47,15 @@ def to_response(result: Any, status: int) -> Response:
     if isinstance(result, (bytes, bytearray, memoryview)):
         return Response(result, status, headers, "application/octet-stream")
     return JSONResponse(result, status, headers)
+
+
+def known(result: Any) -> Any:
+    """The value itself; of another framework's response, such as Starlette's, the Response that stands for it."""
+    if isinstance(result, Response) or not (hasattr(result, "raw_headers") and callable(result)):
+        return result
+    from covet.foreign import ForeignResponse  # few need it
+
+    return ForeignResponse(result)
 
 
 def is_status(value: Any) -> bool:
@@ -84,6 +94,8 @@ class Dispatcher:
                 x.respond(status, BYTES, b"", result)
             elif inspect.isawaitable(result):
                 return self._awaited(x, result)
+            elif isinstance(response := known(result), Response):
+                return response.answer(x)
             else:
                 x.respond(status, JSON, b"", encode(result))
         except Exception as error:

@@ -10,7 +10,7 @@ from covet.defaults import Default, DefaultPlaceholder, chosen
 from covet.dispatch import to_response
 from covet.lifespan import Hook
 from covet.mounts import Host, Mount, WebSocketRoute
-from covet.responses import JSONResponse, Response, StreamingResponse
+from covet.responses import JSONResponse, Response
 from covet.routing import NoMatchFound, Route, checked_methods, path_for
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -74,7 +74,7 @@ class RouteMethods:
             name: what the route is called.
         """
         response = to_response(constant, status_code)
-        if isinstance(response, StreamingResponse):
+        if not hasattr(response, "body"):
             raise TypeError(f"route {path}: a StreamingResponse cannot be constant")
         route = Route(path, checked_methods(methods, path), status_code=status_code, name=name or "", constant=response)
         self._register(route)
@@ -190,6 +190,8 @@ class RouteMethods:
 
         See `add_api_route` for the options. `response_class` is StreamingResponse if it is not given.
         """
+        from covet.streaming import StreamingResponse
+
         options.setdefault("response_class", StreamingResponse)
         return self.api_route(path, methods=methods, **options)
 

@@ -138,7 +138,7 @@ def _constant(response: Response) -> dict[str, Any]:
     return {
         "status": response.status_code,
         "media_type": media_type,
-        "headers": [pair for pair in headers if pair[0] != "content-type"],
+        "headers": [pair for pair in headers if pair[0] not in ("content-type", "content-length")],
         "body_b64": b64encode(response.body).decode("ascii"),
     }
 

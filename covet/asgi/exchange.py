@@ -332,6 +332,19 @@ class AsgiExchange(ScopeHead):
         if self._outgoing is not None:
             self._outgoing.set()
 
+    def tell_debug(self, info: dict[str, Any]) -> None:
+        """Tells a test client of what a response was made from, if it wants to know."""
+        if "http.response.debug" in self._scope.get("extensions", ()):
+            self._put({"type": "http.response.debug", "info": info})
+
+    def leave(self) -> None:
+        if not self.done:
+            raise RuntimeError("the response is not complete: the exchange cannot be left")
+
+    @property
+    def lost(self) -> bool:
+        return self.cancelled or self.gone
+
     def _end(self, body: bytes) -> None:
         self.done = True
         self._on_cancel = None

@@ -14,6 +14,11 @@ from covet.asgi.texts import (
     to_int,
 )
 
+REQUEST_MEMBERS = (
+    "method", "scheme", "http_version", "path", "raw_path", "query_string", "client", "server", "headers",
+)  # fmt: skip
+"""The members of a scope that the request decides."""
+
 
 class ScopeHead:
     """The request part of `covet.core.Exchange`, body apart; fields are read from the scope when they are asked for.
@@ -37,6 +42,9 @@ class ScopeHead:
         self.content_length = length_of(scope.get("headers", ()))
         self._fields: list[tuple[bytes, bytes]] | None = None
         self._query: list[tuple[str, str]] | None = None
+
+    def scope(self, template: dict[str, Any], /) -> dict[str, Any]:
+        return {**template, **{key: self._scope[key] for key in REQUEST_MEMBERS if key in self._scope}}
 
     @property
     def scheme(self) -> str:
