@@ -7,12 +7,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from covet import status as status
     from covet.app import CovetPy as CovetPy
     from covet.concurrency import run_in_threadpool as run_in_threadpool
     from covet.config import ConfigError as ConfigError
     from covet.exceptions import ClientDisconnect as ClientDisconnect
     from covet.exceptions import HTTPException as HTTPException
     from covet.exceptions import RequestValidationError as RequestValidationError
+    from covet.exceptions import WebSocketDisconnect as WebSocketDisconnect
+    from covet.exceptions import WebSocketException as WebSocketException
     from covet.requests import Request as Request
     from covet.responses import HTMLResponse as HTMLResponse
     from covet.responses import JSONResponse as JSONResponse
@@ -39,9 +42,12 @@ _PLACES = {
     "Response": "responses",
     "Server": "server",
     "StreamingResponse": "responses",
+    "WebSocketDisconnect": "exceptions",
+    "WebSocketException": "exceptions",
     "run": "running",
     "run_in_threadpool": "concurrency",
 }
+_MODULES = ("status",)
 
 __all__ = [
     "ClientDisconnect",
@@ -57,13 +63,18 @@ __all__ = [
     "Response",
     "Server",
     "StreamingResponse",
+    "WebSocketDisconnect",
+    "WebSocketException",
     "__version__",
     "run",
     "run_in_threadpool",
+    "status",
 ]
 
 
 def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return import_module(f"covet.{name}")
     place = _PLACES.get(name)
     if place is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
