@@ -185,4 +185,8 @@ class Dispatcher:
 
     @staticmethod
     def _log(x: Exchange, error: BaseException) -> None:
+        report = getattr(x, "report", None)
+        if report is not None:  # whoever called the application gets it, and logs it
+            report(error)
+            return
         logger.error("Exception while answering %s %s", x.method, x.path, exc_info=error)
