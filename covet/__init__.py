@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from covet.exceptions import HTTPException as HTTPException
     from covet.exceptions import RequestValidationError as RequestValidationError
     from covet.exceptions import ResponseValidationError as ResponseValidationError
+    from covet.exceptions import WebSocketDisconnect as WebSocketDisconnect
+    from covet.exceptions import WebSocketException as WebSocketException
     from covet.param_functions import Body as Body
     from covet.param_functions import Cookie as Cookie
     from covet.param_functions import Depends as Depends
@@ -34,10 +36,10 @@ if TYPE_CHECKING:
     from covet.responses import PlainTextResponse as PlainTextResponse
     from covet.responses import RedirectResponse as RedirectResponse
     from covet.responses import Response as Response
+    from covet.responses import StreamingResponse as StreamingResponse
     from covet.routers import APIRouter as APIRouter
     from covet.running import run as run
     from covet.server import Server as Server
-    from covet.streaming import StreamingResponse as StreamingResponse
 
 __version__ = "0.1.0"
 
@@ -69,7 +71,9 @@ _PLACES = {
     "ResponseValidationError": "exceptions",
     "Security": "param_functions",
     "Server": "server",
-    "StreamingResponse": "streaming",
+    "StreamingResponse": "responses",
+    "WebSocketDisconnect": "exceptions",
+    "WebSocketException": "exceptions",
     "run": "running",
     "run_in_threadpool": "concurrency",
 }
@@ -105,6 +109,8 @@ __all__ = [
     "Security",
     "Server",
     "StreamingResponse",
+    "WebSocketDisconnect",
+    "WebSocketException",
     "__version__",
     "run",
     "run_in_threadpool",

@@ -8,7 +8,7 @@ from covet.config import Settings
 from covet.datastructures import State
 from covet.defaults import Default
 from covet.dispatch import ExceptionHandler, is_status
-from covet.exceptions import HTTPException
+from covet.exceptions import is_http_exception_class
 from covet.figures import Figures
 from covet.lifespan import Hook, LifespanOf
 from covet.responses import JSONResponse
@@ -303,7 +303,8 @@ class CovetPy(RouteMethods):
     @property
     def answers_unmatched(self) -> bool:
         """Whether requests that match no route are answered by an exception handler instead of the engine."""
-        return not self.exception_handlers.keys().isdisjoint((404, 405, HTTPException))
+        keys = self.exception_handlers
+        return any(key in (404, 405) or (isinstance(key, type) and is_http_exception_class(key)) for key in keys)
 
     # ---- start-up and shutdown --------------------------------------------------
 

@@ -10,7 +10,13 @@ from typing import Any
 from covet.concurrency import run_in_threadpool
 from covet.core import Exchange
 from covet.encoders import encode
-from covet.exceptions import ClientDisconnect, HTTPException, RequestValidationError
+from covet.exceptions import (
+    ClientDisconnect,
+    HTTPException,
+    RequestValidationError,
+    is_http_exception,
+    is_http_exception_class,
+)
 from covet.requests import Context, Request
 from covet.responses import Answer, JSONResponse, PlainTextResponse, Response
 
@@ -79,6 +85,8 @@ class Dispatcher:
         self._context = context
         self._by_status = {key: handler for key, handler in handlers.items() if isinstance(key, int)}
         self._by_class = {key: handler for key, handler in handlers.items() if not isinstance(key, int)}
+        of_http = (handler for key, handler in self._by_class.items() if is_http_exception_class(key))
+        self._of_http_exceptions = next(of_http, None)
         self._statuses = statuses
         self._debug = debug
 
@@ -114,7 +122,7 @@ class Dispatcher:
             self._cancelled(x)
             return None
         handler = self._handler_of(error)
-        if not isinstance(error, HAVE_ANSWERS) and (
+        if not (isinstance(error, HAVE_ANSWERS) or is_http_exception(error)) and (
             handler is None or handler in (self._by_class.get(Exception), self._by_status.get(500))
         ):
             self._log(x, error)
@@ -132,11 +140,17 @@ class Dispatcher:
             JSONResponse({"detail": "Service Unavailable"}, 503).answer(x)
 
     def _handler_of(self, error: BaseException) -> ExceptionHandler | None:
-        if isinstance(error, HTTPException) and error.status_code in self._by_status:
-            return self._by_status[error.status_code]
+        of_http = False
+        if is_http_exception(error):
+            of_http = True
+            if error.status_code in self._by_status:
+                return self._by_status[error.status_code]
         for kind in type(error).__mro__:
             if kind in self._by_class:
                 return self._by_class[kind]
+            if of_http and is_http_exception_class(kind):
+                # A handler for another framework's class takes ours too, and the other way round.
+                return self._of_http_exceptions
             if kind in HAVE_ANSWERS:
                 return None  # a handler for Exception does not take what has an answer of its own
         return self._by_status.get(500)
@@ -150,7 +164,7 @@ class Dispatcher:
                 result = await run_in_threadpool(handler, request, error)
                 if inspect.isawaitable(result):
                     result = await result
-            status = error.status_code if isinstance(error, HTTPException) else 500
+            status = error.status_code if is_http_exception(error) else 500
             answer = to_response(result, status).answer(x)
             if answer is not None:
                 await answer
@@ -162,10 +176,11 @@ class Dispatcher:
                 self._default(x, failure).answer(x)
 
     def _default(self, x: Exchange, error: BaseException) -> Response:
-        if isinstance(error, HTTPException):
+        if is_http_exception(error):
+            headers = getattr(error, "headers", None)
             if error.status_code in NO_BODY:
-                return Response(None, error.status_code, error.headers)
-            return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+                return Response(None, error.status_code, headers)
+            return JSONResponse({"detail": error.detail}, error.status_code, headers)
         if isinstance(error, RequestValidationError):
             return JSONResponse({"detail": error.errors()}, 422)
         if isinstance(error, ClientDisconnect):
@@ -182,4 +197,8 @@ class Dispatcher:
 
     @staticmethod
     def _log(x: Exchange, error: BaseException) -> None:
+        report = getattr(x, "report", None)
+        if report is not None:  # whoever called the application gets it, and logs it
+            report(error)
+            return
         logger.error("Exception while answering %s %s", x.method, x.path, exc_info=error)

@@ -195,6 +195,9 @@ class AsgiApplication:
                 task.uncancel()  # it was the handler that was cancelled, not the server's task
         if task.cancelling() > cancellations:
             raise asyncio.CancelledError  # the server's, which the handler has answered
+        if x.failure is not None and not x.cancelled:
+            # As with Starlette: servers log it, error trackers and test clients see it.
+            raise x.failure
         if x.aborted and not x.cancelled:
             raise ResponseAborted(f"the response to {x.method} {x.path} was given up") from x.cause
 
@@ -203,8 +206,7 @@ class AsgiApplication:
         lifespan = Lifespan(app, app.lifespan, app.startup_hooks, app.shutdown_hooks)
         try:
             await receive()
-            if not await _told("startup", self._start(lifespan, scope), send):
-                return
+            await _told("startup", self._start(lifespan, scope), send)
             await receive()
             await _told("shutdown", lifespan.stop(), send)
         finally:
@@ -217,12 +219,11 @@ class AsgiApplication:
             scope["state"].update(self._state)
 
 
-async def _told(event: str, step: Awaitable[None], send: Send) -> bool:
-    """Tells the server how a step of the lifespan went; whether it went well."""
+async def _told(event: str, step: Awaitable[None], send: Send) -> None:
+    """Tells the server how a step of the lifespan went. Raises what the step raises, as Starlette does."""
     try:
         await step
     except Exception:
         await send({"type": f"lifespan.{event}.failed", "message": traceback.format_exc()})
-        return False
+        raise
     await send({"type": f"lifespan.{event}.complete"})
-    return True

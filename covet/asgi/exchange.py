@@ -58,8 +58,8 @@ class AsgiExchange(ScopeHead):
     __slots__ = (
         "_bodiless", "_body_ended", "_held", "_late", "_left", "_max_body", "_news", "_on_cancel", "_outgoing",
         "_over", "_pieces", "_pulling", "_pump", "_reader", "_receive", "_received", "_room_to_read", "_send",
-        "_timer", "_too_large", "_unsent", "_waiter", "_watch_due", "aborted", "cancelled", "cause", "done", "gone",
-        "interrupted", "lifespan_state", "messages", "started", "state",
+        "_timer", "_too_large", "_unsent", "_waiter", "_watch_due", "aborted", "cancelled", "cause", "done", "failure",
+        "gone", "interrupted", "lifespan_state", "messages", "started", "state",
     )  # fmt: skip
 
     def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send, max_body: int = 0) -> None:
@@ -71,6 +71,7 @@ class AsgiExchange(ScopeHead):
         self.interrupted = False  # the task was told of the client's going
         self.gone = False  # the server does not take messages any more
         self.cause: BaseException | None = None
+        self.failure: BaseException | None = None
         self._over = self._late = self._news = False
         self._waiter: Callback | None = None
         self._on_cancel: Callback | None = None
@@ -101,6 +102,11 @@ class AsgiExchange(ScopeHead):
 
         await app(scope, self._receive, send)
         self.started = self.done = True
+
+    def report(self, error: BaseException) -> None:
+        """Keeps what the application raised unasked, for the server and what is between: the first counts."""
+        if self.failure is None:
+            self.failure = error
 
     # ---- the request's body -----------------------------------------------------
 
