@@ -110,7 +110,13 @@ VALUES: list[Callable[[], Any]] = [
     lambda: [1, 1.5, True, "é", None, math.inf, Text("t"), Number(3)],
     lambda: {"a": {1, 2}, 3: frozenset([4]), None: (5,), Colour.RED: deque([6]), "_sa_x": 1, "n": None},
     lambda: {uuid.UUID(int=1): uuid.UUID(int=2), date(2026, 1, 2): Kind.A, Level.LOW: Level.LOW},
-    lambda: [datetime(2026, 1, 2, 3, 4, 5, 6, UTC), date(2026, 1, 2), time(1, 2), timedelta(1, 2, 3), Special(2026, 1, 2)],
+    lambda: [
+        datetime(2026, 1, 2, 3, 4, 5, 6, UTC),
+        date(2026, 1, 2),
+        time(1, 2),
+        timedelta(1, 2, 3),
+        Special(2026, 1, 2),
+    ],
     lambda: [Decimal("1.0"), Decimal("1"), Decimal("1E+3"), Decimal("-0.1")],
     lambda: [b"bytes", pathlib.Path("/a/b"), pathlib.PureWindowsPath("c:\\d"), re.compile("a+")],
     lambda: [
