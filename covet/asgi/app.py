@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from covet.asgi.exchange import JSON, AsgiExchange, ResponseAborted
 from covet.asgi.request import AsgiContext
 from covet.asgi.router import Match, Router
+from covet.concurrency import set_threads
 from covet.core import Exchange, pack_fields
 from covet.encoders import encode
 from covet.interfaces.answers import plain_answer
@@ -214,6 +215,7 @@ class AsgiApplication:
 
     async def _start(self, lifespan: Lifespan, scope: Scope) -> None:
         self._current()  # a route that cannot be used ends the start
+        set_threads(self._app.settings.threads)
         self._state = await lifespan.start()
         if "state" in scope:
             scope["state"].update(self._state)
