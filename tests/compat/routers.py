@@ -9,7 +9,9 @@ def build(fw: Any) -> Any:
     seen: list[str] = []
 
     def note(name: str) -> Any:
-        async def dependency(): seen.append(name)
+        async def dependency():
+            seen.append(name)
+
         return Depends(dependency)
 
     class Timed(fw.APIRoute):
@@ -45,39 +47,66 @@ def build(fw: Any) -> Any:
     sub = fw.FastAPI()
 
     @app.get("/")
-    async def root(): return "root"
+    async def root():
+        return "root"
+
     @app.get("/seen")
     async def seen_():
         found = list(seen)
         seen.clear()
         return found
+
     @users.get("")
-    async def all_users(): return ["all"]
+    async def all_users():
+        return ["all"]
+
     @users.get("/")
-    async def all_users_slash(): return ["slash"]
+    async def all_users_slash():
+        return ["slash"]
+
     @users.get("/me", dependencies=[note("me")])
-    async def me(): return "me"
+    async def me():
+        return "me"
+
     @users.get("/{user_id}")
-    async def one_user(user_id: int): return user_id
+    async def one_user(user_id: int):
+        return user_id
+
     @users.post("/{user_id}/items", status_code=201, name="add")
-    async def add(user_id: int, name: Annotated[str, fw.Body(embed=True)]): return {"user": user_id, "name": name}
+    async def add(user_id: int, name: Annotated[str, fw.Body(embed=True)]):
+        return {"user": user_id, "name": name}
+
     @items.get("/{item_id}")
-    async def one_item(item_id: str): return f"item {item_id}"
+    async def one_item(item_id: str):
+        return f"item {item_id}"
+
     @items.get("/{item_id}/json", response_class=fw.JSONResponse)
-    async def one_item_json(item_id: str): return {"item": item_id}
+    async def one_item_json(item_id: str):
+        return {"item": item_id}
+
     @inner.get("/deep/{x}")
-    async def deep(x: float, request: fw.Request): return [x, request.url.path]
+    async def deep(x: float, request: fw.Request):
+        return [x, request.url.path]
+
     @timed.get("/timed")
-    async def timed_(): return {"timed": True}
+    async def timed_():
+        return {"timed": True}
+
     @timed.get("/timed-sync/{n}")
-    def timed_sync(n: int, q: int = Depends(lambda: 4)): return {"n": n, "q": q}
+    def timed_sync(n: int, q: int = Depends(lambda: 4)):
+        return {"n": n, "q": q}
+
     @logged.post("/logged")
-    async def logged_(numbers: list[int] = fw.Body()): return sum(numbers)
+    async def logged_(numbers: list[int] = fw.Body()):
+        return sum(numbers)
+
     @sub.get("/hello/{name}")
     async def hello(name: str, request: fw.Request):
         return {"name": name, "root": request.scope.get("root_path"), "url": str(request.url), "path": request.url.path}
+
     @sub.get("/fail")
-    async def fail(): raise fw.HTTPException(409, "in the sub-application")
+    async def fail():
+        raise fw.HTTPException(409, "in the sub-application")
 
     items.include_router(inner, prefix="/inner", tags=["inner"])
     users.include_router(items, prefix="/{user_id}", dependencies=[note("items in users")])
@@ -89,8 +118,11 @@ def build(fw: Any) -> Any:
     app.mount("/sub", sub)
 
     class Numbers:
-        def __init__(self, start: int): self.start = start
-        async def plus(self, n: int): return self.start + n
+        def __init__(self, start: int):
+            self.start = start
+
+        async def plus(self, n: int):
+            return self.start + n
 
     app.add_api_route("/plus/{n}", Numbers(10).plus, methods=["GET", "POST"])
 
@@ -103,15 +135,44 @@ def build(fw: Any) -> Any:
 
 SEEN = ("/seen", {})
 REQUESTS: list[tuple[str, dict[str, Any]]] = []
-for _path in (
-    "/ /users /users/ /users/me /users/7 /users/x /users/3/items/ab /users/3/items/ab/json /users/3/items/inner/deep/1.5 "
-    "/users/3/items /shop/items/q /shop/items/q/json /shop/items/inner/deep/x /v1/2/deep/3 /v1/deep/3 /timed "
-    "/timed-sync/4 /timed-sync/x /sub/hello/ann /sub/hello/ann?q=1 /sub/fail /sub/none /sub/ /plus/5 /plus/x /urls /nowhere"
-).split():
+for _path in [
+    "/",
+    "/users",
+    "/users/",
+    "/users/me",
+    "/users/7",
+    "/users/x",
+    "/users/3/items/ab",
+    "/users/3/items/ab/json",
+    "/users/3/items/inner/deep/1.5",
+    "/users/3/items",
+    "/shop/items/q",
+    "/shop/items/q/json",
+    "/shop/items/inner/deep/x",
+    "/v1/2/deep/3",
+    "/v1/deep/3",
+    "/timed",
+    "/timed-sync/4",
+    "/timed-sync/x",
+    "/sub/hello/ann",
+    "/sub/hello/ann?q=1",
+    "/sub/fail",
+    "/sub/none",
+    "/sub/",
+    "/plus/5",
+    "/plus/x",
+    "/urls",
+    "/nowhere",
+]:
     REQUESTS += [(_path, {}), SEEN]
 REQUESTS += [
-    ("/users/3/items", {"method": "POST", "json": {"name": "n"}}), ("/users/3/items", {"method": "POST", "json": {}}),
-    ("/users/3/items", {"method": "DELETE"}), ("/l/logged", {"method": "POST", "json": [1, 2]}),
-    ("/l/logged", {"method": "POST", "json": ["a", "b"]}), ("/l/logged", {"method": "POST", "json": {}}),
-    ("/plus/5", {"method": "POST"}), ("/sub/hello/x", {"method": "POST"}), SEEN,
-]  # fmt: skip
+    ("/users/3/items", {"method": "POST", "json": {"name": "n"}}),
+    ("/users/3/items", {"method": "POST", "json": {}}),
+    ("/users/3/items", {"method": "DELETE"}),
+    ("/l/logged", {"method": "POST", "json": [1, 2]}),
+    ("/l/logged", {"method": "POST", "json": ["a", "b"]}),
+    ("/l/logged", {"method": "POST", "json": {}}),
+    ("/plus/5", {"method": "POST"}),
+    ("/sub/hello/x", {"method": "POST"}),
+    SEEN,
+]
