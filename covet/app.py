@@ -10,6 +10,8 @@ from covet.dispatch import ExceptionHandler, is_status, to_response
 from covet.exceptions import HTTPException
 from covet.figures import Figures
 from covet.lifespan import Hook, LifespanOf
+from covet.middleware import Middleware
+from covet.middleware.registry import MiddlewareRegistry
 from covet.params import parameters_of
 from covet.responses import Response, StreamingResponse
 from covet.routing import Route, checked_methods, path_names
@@ -22,7 +24,7 @@ HookFunction = TypeVar("HookFunction", bound=Hook)
 Decorator = Callable[[Handler], Handler]
 
 
-class CovetPy:
+class CovetPy(MiddlewareRegistry):
     """A web application.
 
     Sizes are bytes, or text with a unit of 1,024 such as "64KB"; times are
@@ -52,6 +54,7 @@ class CovetPy:
         backpressure: requests that may wait, on each engine loop; further ones get 503.
         lifespan: a function of the application that gives an asynchronous context manager; a
             mapping that it yields is where each `request.state` begins.
+        middleware: what stands around the application; the outermost comes first.
         on_startup: functions to call before the server listens.
         on_shutdown: functions to call after the last request.
     """
@@ -80,6 +83,7 @@ class CovetPy:
         max_exchanges: int = 4096,
         backpressure: int = 1024,
         lifespan: LifespanOf | None = None,
+        middleware: Sequence[Middleware] | None = None,
         on_startup: Sequence[Hook] | None = None,
         on_shutdown: Sequence[Hook] | None = None,
     ) -> None:
@@ -108,6 +112,7 @@ class CovetPy:
         self.state = State()
         self.figures = Figures()
         self.routes: list[Route] = []
+        self.set_middleware(middleware)
         self.exception_handlers: dict[int | type[Exception], ExceptionHandler] = {}
         self.lifespan = lifespan
         self.startup_hooks: list[Hook] = list(on_startup or ())

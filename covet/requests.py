@@ -77,6 +77,16 @@ class Request:
         self._url: URL | None = None
 
     @property
+    def exchange(self) -> Exchange:
+        """The exchange that the request is read from."""
+        return self._x
+
+    def hand_on(self) -> None:
+        """The request goes from a middleware to a handler, for which a body that was streamed is empty."""
+        if self._stream_consumed and self._body is None:
+            self._body = b""
+
+    @property
     def app(self) -> "CovetPy":
         """The application that answers the request."""
         return self._context.app
@@ -158,6 +168,10 @@ class Request:
             self._state = State(dict(self._context.state))
         return self._state
 
+    def share_state(self, state: dict[str, Any]) -> None:
+        """Has `state` begin, and write, in a dict that others see too."""
+        self._state = State(state)
+
     async def stream(self) -> AsyncIterator[bytes]:
         """The body, piece by piece as it arrives.
 
@@ -186,6 +200,13 @@ class Request:
         except BodyBroken as error:
             raise ClientDisconnect(str(error)) from None
         return chunk
+
+    async def next_piece(self) -> tuple[bytes, bool]:
+        """A piece of the body, or all of it if it is at hand, and whether there is more. Raises what `stream` raises."""
+        if self._body is not None:
+            return self._body, False
+        piece = await self._next()
+        return piece, bool(piece)
 
     async def body(self) -> bytes:
         """The whole body; it may be asked for again. Raises what `stream` raises."""

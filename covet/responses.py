@@ -67,6 +67,16 @@ class Response:
             media_type += f"; charset={self.charset}"
         return media_type.encode("latin-1")
 
+    @property
+    def body_iterator(self) -> AsyncIterator["Chunk"]:
+        """The body, piece by piece. A middleware may put another one in its place."""
+        iterator: AsyncIterator[Chunk] | None = self.__dict__.get("_iterator")
+        return _at_once(self.body) if iterator is None else iterator
+
+    @body_iterator.setter
+    def body_iterator(self, iterator: "AsyncIterable[Chunk]") -> None:
+        self.__dict__["_iterator"] = aiter(iterator)
+
     def render(self, content: Any) -> bytes:
         """The body's bytes."""
         if content is None:
@@ -230,9 +240,7 @@ class StreamingResponse(Response):
         media_type: str | None = None,
     ) -> None:
         self._begin(status_code, headers, media_type)
-        self.body_iterator: AsyncIterator[Chunk] = (
-            aiter(content) if isinstance(content, AsyncIterable) else _in_thread(iter(content))
-        )
+        self.body_iterator = content if isinstance(content, AsyncIterable) else _in_thread(iter(content))
 
     def answer(self, x: Exchange) -> Coroutine[Any, Any, None]:
         return self._send(x)
@@ -278,6 +286,11 @@ class StreamingResponse(Response):
         finally:
             if not x.done:
                 x.on_cancel(None)
+
+
+async def _at_once(body: bytes) -> AsyncIterator[Chunk]:
+    if body:
+        yield body
 
 
 _END = object()

@@ -1,6 +1,6 @@
 """The head of a request over an ASGI server: what its scope says."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -37,6 +37,11 @@ class ScopeHead:
         self.content_length = length_of(scope.get("headers", ()))
         self._fields: list[tuple[bytes, bytes]] | None = None
         self._query: list[tuple[str, str]] | None = None
+
+    def note(self, **members: Any) -> None:
+        """Sets members of the scope, for whoever reads it later."""
+        if isinstance(self._scope, MutableMapping):
+            self._scope.update(members)
 
     @property
     def scheme(self) -> str:

@@ -36,4 +36,6 @@ class AsgiContext(Context):
             own = cast(AsgiExchange, x)
             context = Context(self.app, self.param_names, own.lifespan_state, own.root_path)
             request = x.state = AsgiRequest(x, context)
+            if own.shares_state:
+                request.share_state(own.lifespan_state)
         return request

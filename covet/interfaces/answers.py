@@ -51,7 +51,7 @@ def answer_error(x: Exchange, error: BaseException, interface: str) -> None:
         error: what the application raised.
         interface: what the log calls the application.
     """
-    expected = x.cancelled and _came_from(error, ClientDisconnected)
+    expected = x.cancelled and came_from(error, ClientDisconnected)
     if x.cancelled and x.state is TOLD and not expected:
         # Frameworks raise exceptions of their own on http.disconnect; the traceback is for those who look for it.
         logger.info("The client of %s %s has gone; the application raised %r", x.method, x.path, error)
@@ -76,7 +76,18 @@ def answer_cancellation(x: Exchange) -> None:
         plain_answer(x, 503)
 
 
-def _came_from(error: BaseException | None, kind: type[BaseException]) -> bool:
+def came_from(error: BaseException | None, kind: type[BaseException]) -> bool:
+    """Whether an exception is of a kind, or one was behind it."""
     while error is not None and not isinstance(error, kind):
         error = error.__cause__ or error.__context__
     return error is not None
+
+
+def toggled(x: Exchange, root_path: str = "") -> bytes:
+    """The address of a request with the last slash of its path added or taken away."""
+    host = x.host
+    if not host and x.server is not None:
+        host = f"{x.server[0]}:{x.server[1]}"
+    path = x.raw_path[:-1] if x.raw_path.endswith(b"/") else x.raw_path + b"/"
+    query = b"?" + x.query_string if x.query_string else b""
+    return f"{x.scheme}://{host}{getattr(x, 'root_path', root_path)}".encode("latin-1") + path + query
