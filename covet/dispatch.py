@@ -102,9 +102,7 @@ class Dispatcher:
             self._cancelled(x)
             return None
         handler = self._handler_of(error)
-        if not isinstance(error, HAVE_ANSWERS) and (
-            handler is None or handler in self._outermost()
-        ):
+        if not isinstance(error, HAVE_ANSWERS) and (handler is None or handler in self._outermost()):
             self._log(x, error)
         if x.started or x.done:
             x.abort()

@@ -92,6 +92,11 @@ class Request:
         return self._context.app
 
     @property
+    def root_path(self) -> str:
+        """The path under which a proxy publishes the application."""
+        return self._context.root_path
+
+    @property
     def method(self) -> str:
         """The method, in capitals."""
         return self._x.method
@@ -202,7 +207,7 @@ class Request:
         return chunk
 
     async def next_piece(self) -> tuple[bytes, bool]:
-        """A piece of the body, or all of it if it is at hand, and whether there is more. Raises what `stream` raises."""
+        """A piece of the body, or all of it if it is at hand, and whether more follows. Raises as `stream`."""
         if self._body is not None:
             return self._body, False
         piece = await self._next()

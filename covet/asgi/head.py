@@ -31,7 +31,7 @@ class ScopeHead:
         self._scope = scope
         self.route = self.verdict = 0
         self.params: tuple[str, ...] = ()
-        self.method: str = scope["method"]
+        self.method: str = scope.get("method", "GET")  # a WebSocket handshake is a GET
         self.root_path: str = scope.get("root_path", "").rstrip("/")
         self.raw_path = raw_path_of(scope, self.root_path)
         self.content_length = length_of(scope.get("headers", ()))
