@@ -1,20 +1,21 @@
 """The application: routes, exception handlers, lifespan and settings."""
 
-import inspect
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
+from covet.apiroute import RouteOptions, generate_unique_id
 from covet.config import Settings
 from covet.datastructures import State
-from covet.dispatch import ExceptionHandler, is_status, to_response
-from covet.exceptions import HTTPException
+from covet.defaults import Default
+from covet.dispatch import ExceptionHandler, is_status
+from covet.exceptions import is_http_exception_class
 from covet.figures import Figures
 from covet.lifespan import Hook, LifespanOf
 from covet.middleware import Middleware
 from covet.middleware.registry import MiddlewareRegistry
-from covet.params import parameters_of
-from covet.responses import Response, StreamingResponse
-from covet.routing import Route, checked_methods, path_names
+from covet.responses import JSONResponse
+from covet.routers import APIRouter, RouteMethods
+from covet.routing import Route
 
 if TYPE_CHECKING:
     from covet.asgi.app import AsgiApplication
@@ -24,7 +25,7 @@ HookFunction = TypeVar("HookFunction", bound=Hook)
 Decorator = Callable[[Handler], Handler]
 
 
-class CovetPy(MiddlewareRegistry):
+class CovetPy(MiddlewareRegistry, RouteMethods):
     """A web application.
 
     Sizes are bytes, or text with a unit of 1,024 such as "64KB"; times are
@@ -57,6 +58,21 @@ class CovetPy(MiddlewareRegistry):
         middleware: what stands around the application; the outermost comes first.
         on_startup: functions to call before the server listens.
         on_shutdown: functions to call after the last request.
+        routes: routes that exist already.
+        dependencies: dependencies of all routes, whose results nobody wants.
+        default_response_class: the class of responses to results that are none.
+        exception_handlers: what answers exceptions, by class or status.
+        responses: further responses of all routes, in the OpenAPI document.
+        callbacks, webhooks, deprecated, include_in_schema, generate_unique_id_function,
+        separate_input_output_schemas, summary, description, openapi_url, openapi_tags, openapi_external_docs, servers,
+        terms_of_service, contact, license_info: what the OpenAPI document says.
+        docs_url, redoc_url, scalar_url: where its pages are; None for none.
+        swagger_ui_oauth2_redirect_url, swagger_ui_init_oauth, swagger_ui_parameters: settings of the page at docs_url.
+        strict_content_type: read bodies as JSON only if their content type says so.
+        root_path: the path under which a proxy publishes the application.
+        root_path_in_servers: name it in the OpenAPI document.
+        problem_details: errors are application/problem+json (RFC 9457).
+        extra: anything else, kept in `extra`.
     """
 
     def __init__(
@@ -86,6 +102,37 @@ class CovetPy(MiddlewareRegistry):
         middleware: Sequence[Middleware] | None = None,
         on_startup: Sequence[Hook] | None = None,
         on_shutdown: Sequence[Hook] | None = None,
+        routes: Sequence[Route] | None = None,
+        dependencies: Sequence[Any] | None = None,
+        default_response_class: Any = Default(JSONResponse),
+        exception_handlers: Mapping[int | type[Exception], ExceptionHandler] | None = None,
+        responses: Mapping[int | str, Mapping[str, Any]] | None = None,
+        callbacks: Sequence[Route] | None = None,
+        webhooks: APIRouter | None = None,
+        deprecated: bool | None = None,
+        include_in_schema: bool = True,
+        generate_unique_id_function: Any = Default(generate_unique_id),
+        separate_input_output_schemas: bool = True,
+        strict_content_type: bool = True,
+        root_path: str = "",
+        root_path_in_servers: bool = True,
+        summary: str | None = None,
+        description: str = "",
+        openapi_url: str | None = "/openapi.json",
+        openapi_tags: Sequence[Mapping[str, Any]] | None = None,
+        openapi_external_docs: Mapping[str, Any] | None = None,
+        servers: Sequence[Mapping[str, Any]] | None = None,
+        docs_url: str | None = "/docs",
+        redoc_url: str | None = "/redoc",
+        scalar_url: str | None = "/scalar",
+        swagger_ui_oauth2_redirect_url: str | None = "/docs/oauth2-redirect",
+        swagger_ui_init_oauth: Mapping[str, Any] | None = None,
+        swagger_ui_parameters: Mapping[str, Any] | None = None,
+        terms_of_service: str | None = None,
+        contact: Mapping[str, Any] | None = None,
+        license_info: Mapping[str, Any] | None = None,
+        problem_details: bool = False,
+        **extra: Any,
     ) -> None:
         self.settings = Settings(
             title=title,
@@ -111,12 +158,44 @@ class CovetPy(MiddlewareRegistry):
         )
         self.state = State()
         self.figures = Figures()
-        self.routes: list[Route] = []
         self.set_middleware(middleware)
-        self.exception_handlers: dict[int | type[Exception], ExceptionHandler] = {}
-        self.lifespan = lifespan
-        self.startup_hooks: list[Hook] = list(on_startup or ())
-        self.shutdown_hooks: list[Hook] = list(on_shutdown or ())
+        self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
+        self.exception_handlers: dict[int | type[Exception], ExceptionHandler] = dict(exception_handlers or {})
+        self.root_path = root_path
+        self.summary = summary
+        self.description = description
+        self.terms_of_service = terms_of_service
+        self.contact = contact
+        self.license_info = license_info
+        self.openapi_url = openapi_url
+        self.docs_url = docs_url
+        self.redoc_url = redoc_url
+        self.scalar_url = scalar_url
+        self.openapi_tags = openapi_tags
+        self.openapi_external_docs = openapi_external_docs
+        self.servers = list(servers or ())
+        self.swagger_ui_oauth2_redirect_url = swagger_ui_oauth2_redirect_url
+        self.swagger_ui_init_oauth = swagger_ui_init_oauth
+        self.swagger_ui_parameters = swagger_ui_parameters
+        self.separate_input_output_schemas = separate_input_output_schemas
+        self.root_path_in_servers = root_path_in_servers
+        self.extra: dict[str, Any] = dict(extra)
+        self.webhooks = APIRouter() if webhooks is None else webhooks
+        self.router = APIRouter(
+            routes=routes,
+            dependencies=dependencies,
+            default_response_class=default_response_class,
+            responses=responses,
+            callbacks=callbacks,
+            deprecated=deprecated,
+            include_in_schema=include_in_schema,
+            generate_unique_id_function=generate_unique_id_function,
+            strict_content_type=strict_content_type,
+            dependency_overrides_provider=self,
+            lifespan=lifespan,
+            on_startup=on_startup,
+            on_shutdown=on_shutdown,
+        )
         self._asgi: AsgiApplication | None = None
 
     @property
@@ -168,163 +247,44 @@ class CovetPy(MiddlewareRegistry):
 
     # ---- routes -------------------------------------------------------------
 
-    def add_route(
+    @property
+    def routes(self) -> list[Route]:
+        """The routes, in order of registration."""
+        return self.router.routes
+
+    def add_api_route(
         self,
         path: str,
-        handler: Callable[..., Any],
-        methods: Sequence[str] = ("GET",),
+        endpoint: Callable[..., Any],
         *,
-        status_code: int = 200,
-        name: str | None = None,
-        cancel_on_disconnect: bool = False,
-        repeat: bool = True,
+        methods: Sequence[str] | set[str] | None = None,
+        **options: Unpack[RouteOptions],
     ) -> Route:
-        """Registers a handler; of two routes with the same method and shape the first one counts.
+        return self.router.add_api_route(path, endpoint, methods=methods, **options)
 
-        Args:
-            path: such as "/items/{item_id}", "{n:int}", "{x:float}", "{u:uuid}" or, at the end, "{rest:path}".
-            handler: an `async def` function, or a `def` function, which runs in a thread.
-            methods: the methods that it answers.
-            status_code: the status of results that do not name one.
-            name: what the route is called; the handler's name if it is None.
-            cancel_on_disconnect: cancel the handler's task when its client goes away.
-            repeat: whether a GET, HEAD or OPTIONS request is given to another worker, once, when its worker has
-                died before anything of the answer was sent; else its client gets 502.
-
-        Raises:
-            TypeError: the handler has a parameter that cannot come from a request.
-            ValueError: the path, the methods or the status cannot be used.
-        """
-        checked = checked_methods(methods, path)
-        label = f"route {' '.join(checked)} {path}"
-        if not is_status(status_code):
-            raise ValueError(f"{label}: status_code must be from 200 to 599, not {status_code!r}")
-        function = inspect.unwrap(getattr(handler, "func", handler))
-        if not inspect.isroutine(function):
-            function = getattr(function, "__call__", function)  # noqa: B004 - the method itself is wanted
-        if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
-            raise TypeError(f"{label}: a handler cannot yield; return a StreamingResponse")
-        route = Route(
-            path,
-            checked,
-            handler,
-            status_code,
-            name or str(getattr(function, "__name__", "")),
-            cancel_on_disconnect,
-            blocking=not inspect.iscoroutinefunction(function),
-            parameters=parameters_of(handler, path_names(path), label),
-            repeat=repeat,
-        )
-        self._register(route)
-        return route
-
-    def add_constant(
-        self,
-        path: str,
-        constant: Any,
-        methods: Sequence[str] = ("GET",),
-        *,
-        status_code: int = 200,
-        name: str | None = None,
+    def add_api_websocket_route(
+        self, path: str, endpoint: Callable[..., Any], name: str | None = None, *, dependencies: Any = None
     ) -> Route:
-        """Registers an answer that the engine gives without Python.
-
-        Args:
-            path: as for `add_route`.
-            constant: a Response, or anything else that a handler may return.
-            methods: the methods that it answers.
-            status_code: the status if `constant` names none.
-            name: what the route is called.
-        """
-        response = to_response(constant, status_code)
-        if isinstance(response, StreamingResponse):
-            raise TypeError(f"route {path}: a StreamingResponse cannot be constant")
-        route = Route(path, checked_methods(methods, path), status_code=status_code, name=name or "", constant=response)
-        self._register(route)
-        return route
+        return self.router.add_api_websocket_route(path, endpoint, name, dependencies=dependencies)
 
     def _register(self, route: Route) -> None:
-        self.routes.append(route)
-        self._changed()
+        self.router._register(route)
 
-    def _changed(self) -> None:
-        if self._asgi is not None:
-            self._asgi.forget()
+    def include_router(self, router: APIRouter, **options: Any) -> None:
+        """Includes the routes of a router; see `APIRouter.include_router` for the options."""
+        self.router.include_router(router, **options)
 
-    @overload
-    def route(self, path: str, methods: Sequence[str] = ..., *, constant: Response, **options: Any) -> Route: ...
-    @overload
-    def route(self, path: str, methods: Sequence[str] = ..., **options: Any) -> Decorator[Any]: ...
-    def route(self, path: str, methods: Sequence[str] = ("GET",), **options: Any) -> Any:
-        """Registers the decorated handler for several methods; see `add_route` for the options.
+    def mount(self, path: str, app: Any, name: str | None = None) -> None:
+        """Gives every request below a path to another application; see `APIRouter.mount`."""
+        self.router.mount(path, app, name)
 
-        With `constant=`, it registers that answer and there is nothing to decorate.
-        """
-        constant = options.pop("constant", None)
-        if constant is not None:
-            return self.add_constant(path, constant, methods, **options)
+    def host(self, host: str, app: Any, name: str | None = None) -> None:
+        """Gives every request for a host to another application; see `APIRouter.host`."""
+        self.router.host(host, app, name)
 
-        def register(handler: Handler) -> Handler:
-            self.add_route(path, handler, methods, **options)
-            return handler
-
-        return register
-
-    @overload
-    def get(self, path: str, *, constant: Response, **options: Any) -> Route: ...
-    @overload
-    def get(self, path: str, **options: Any) -> Decorator[Any]: ...
-    def get(self, path: str, **options: Any) -> Any:
-        """Registers the decorated handler for GET; see `route`."""
-        return self.route(path, ("GET",), **options)
-
-    @overload
-    def post(self, path: str, *, constant: Response, **options: Any) -> Route: ...
-    @overload
-    def post(self, path: str, **options: Any) -> Decorator[Any]: ...
-    def post(self, path: str, **options: Any) -> Any:
-        """Registers the decorated handler for POST; see `route`."""
-        return self.route(path, ("POST",), **options)
-
-    @overload
-    def put(self, path: str, *, constant: Response, **options: Any) -> Route: ...
-    @overload
-    def put(self, path: str, **options: Any) -> Decorator[Any]: ...
-    def put(self, path: str, **options: Any) -> Any:
-        """Registers the decorated handler for PUT; see `route`."""
-        return self.route(path, ("PUT",), **options)
-
-    @overload
-    def patch(self, path: str, *, constant: Response, **options: Any) -> Route: ...
-    @overload
-    def patch(self, path: str, **options: Any) -> Decorator[Any]: ...
-    def patch(self, path: str, **options: Any) -> Any:
-        """Registers the decorated handler for PATCH; see `route`."""
-        return self.route(path, ("PATCH",), **options)
-
-    @overload
-    def delete(self, path: str, *, constant: Response, **options: Any) -> Route: ...
-    @overload
-    def delete(self, path: str, **options: Any) -> Decorator[Any]: ...
-    def delete(self, path: str, **options: Any) -> Any:
-        """Registers the decorated handler for DELETE; see `route`."""
-        return self.route(path, ("DELETE",), **options)
-
-    @overload
-    def head(self, path: str, *, constant: Response, **options: Any) -> Route: ...
-    @overload
-    def head(self, path: str, **options: Any) -> Decorator[Any]: ...
-    def head(self, path: str, **options: Any) -> Any:
-        """Registers the decorated handler for HEAD; see `route`."""
-        return self.route(path, ("HEAD",), **options)
-
-    @overload
-    def options(self, path: str, *, constant: Response, **options: Any) -> Route: ...
-    @overload
-    def options(self, path: str, **options: Any) -> Decorator[Any]: ...
-    def options(self, path: str, **options: Any) -> Any:
-        """Registers the decorated handler for OPTIONS; see `route`."""
-        return self.route(path, ("OPTIONS",), **options)
+    def url_path_for(self, name: str, /, **path_params: Any) -> str:
+        """The path of the route with a name. Raises NoMatchFound."""
+        return self.router.url_path_for(name, **path_params)
 
     # ---- exceptions -----------------------------------------------------------
 
@@ -333,7 +293,8 @@ class CovetPy(MiddlewareRegistry):
         if not (isinstance(key, type) and issubclass(key, Exception)) and not is_status(key):
             raise TypeError(f"exception_handler takes an exception class or a status from 200 to 599, not {key!r}")
         self.exception_handlers[key] = handler
-        self._changed()
+        if self._asgi is not None:
+            self._asgi.forget()
 
     def exception_handler(self, key: int | type[Exception]) -> Decorator[Any]:
         """Registers the decorated function, which is called with the request and the exception."""
@@ -347,9 +308,25 @@ class CovetPy(MiddlewareRegistry):
     @property
     def answers_unmatched(self) -> bool:
         """Whether requests that match no route are answered by an exception handler instead of the engine."""
-        return not self.exception_handlers.keys().isdisjoint((404, 405, HTTPException))
+        keys = self.exception_handlers
+        return any(key in (404, 405) or (isinstance(key, type) and is_http_exception_class(key)) for key in keys)
 
     # ---- start-up and shutdown --------------------------------------------------
+
+    @property
+    def lifespan(self) -> LifespanOf | None:
+        """The application's context manager, those of included routers within it."""
+        return self.router.lifespan  # type: ignore[no-any-return]
+
+    @property
+    def startup_hooks(self) -> list[Hook]:
+        """Functions to call before the server listens."""
+        return self.router.startup_hooks
+
+    @property
+    def shutdown_hooks(self) -> list[Hook]:
+        """Functions to call after the last request."""
+        return self.router.shutdown_hooks
 
     @overload
     def on_startup(self, hook: HookFunction) -> HookFunction: ...
@@ -367,13 +344,13 @@ class CovetPy(MiddlewareRegistry):
         """Registers the decorated function to be called after the last request."""
         return self._hook(self.shutdown_hooks, hook)
 
-    def on_event(self, event: str) -> Callable[[HookFunction], HookFunction]:
+    def on_event(self, event_type: str) -> Callable[[HookFunction], HookFunction]:
         """`on_startup` or `on_shutdown`, by the name "startup" or "shutdown"."""
-        hooks = {"startup": self.startup_hooks, "shutdown": self.shutdown_hooks}.get(event)
-        if hooks is None:
-            raise ValueError(f'on_event takes "startup" or "shutdown", not {event!r}')
-        decorator: Callable[[HookFunction], HookFunction] = self._hook(hooks, None)
-        return decorator
+        return self.router.on_event(event_type)
+
+    def add_event_handler(self, event_type: str, func: Hook) -> None:
+        """Registers a function to be called at "startup" or "shutdown"."""
+        self.router.add_event_handler(event_type, func)
 
     @staticmethod
     def _hook(hooks: list[Hook], hook: Any) -> Any:

@@ -14,7 +14,7 @@ from covet.concurrency import run_in_threadpool
 from covet.convert import Invalid
 from covet.core import BAD, Exchange
 from covet.exceptions import RequestValidationError
-from covet.params import MISSING, Errors, Parameter
+from covet.parameter import MISSING, Errors, Parameter
 from covet.requests import Request
 
 Call = Callable[[Exchange], Any]
@@ -46,7 +46,7 @@ def make_call(
     target = _in_thread(handler) if blocking else handler
     general = _general(target, parameters, request_of)
     call = _generated(target, parameters, request_of, general) if generate else general
-    return _cancelled(call) if cancel else call
+    return cancelled(call) if cancel else call
 
 
 def _in_thread(handler: Handler) -> Handler:
@@ -130,7 +130,7 @@ def _converted(i: int, lines: list[str]) -> list[str]:
     return ["try:", *("    " + line for line in lines), "except Invalid:", "    return general(x)"]
 
 
-def _cancelled(call: Call) -> Call:
+def cancelled(call: Call) -> Call:
     """Has the task of the handler cancelled when the client goes away while it runs."""
 
     async def until_done(x: Exchange, coroutine: Coroutine[Any, Any, Any]) -> Any:

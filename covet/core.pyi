@@ -114,6 +114,11 @@ class Exchange:
         """Ends a streamed response."""
     def abort(self) -> None:
         """Gives a started response up: the connection is closed."""
+    def leave(self) -> None:
+        """Gives the engine's memory back when the response is complete, though the coroutine goes on.
+
+        The request's head can still be read, its body not. Raises RuntimeError if the response is not complete.
+        """
 
 def pack_fields(fields: Sequence[tuple[bytes, bytes]], /) -> bytes:
     """Packs response field lines for `respond` and `start`.
@@ -178,4 +183,4 @@ class Runner:
         in_flight, sleeping (waits for something to do) and blocked (seconds; 0 if its event loop is not blocked).
         """
     in_flight: int
-    """Exchanges begun and not done."""
+    """Exchanges begun and not done, and those that were left while their coroutines go on."""

@@ -10,7 +10,13 @@ from typing import Any
 from covet.concurrency import run_in_threadpool
 from covet.core import Exchange
 from covet.encoders import encode
-from covet.exceptions import ClientDisconnect, HTTPException, RequestValidationError
+from covet.exceptions import (
+    ClientDisconnect,
+    HTTPException,
+    RequestValidationError,
+    is_http_exception,
+    is_http_exception_class,
+)
 from covet.requests import Context, Request
 from covet.responses import Answer, JSONResponse, PlainTextResponse, Response
 
@@ -35,10 +41,11 @@ def to_response(result: Any, status: int) -> Response:
     headers = None
     if type(result) is tuple and len(result) in (2, 3) and is_status(result[1]):
         headers = dict(result[2]) if len(result) == 3 and result[2] else None
-        result, status = result[:2]
+        result, status = known(result[0]), result[1]
         if isinstance(result, Response):
             result.status_code = status
             result.headers.update(headers or {})
+    result = known(result)
     if isinstance(result, Response):
         return result
     if status in NO_BODY:
@@ -46,6 +53,15 @@ def to_response(result: Any, status: int) -> Response:
     if isinstance(result, (bytes, bytearray, memoryview)):
         return Response(result, status, headers, "application/octet-stream")
     return JSONResponse(result, status, headers)
+
+
+def known(result: Any) -> Any:
+    """The value itself; of another framework's response, such as Starlette's, the Response that stands for it."""
+    if isinstance(result, Response) or not (hasattr(result, "raw_headers") and callable(result)):
+        return result
+    from covet.foreign import ForeignResponse  # few need it
+
+    return ForeignResponse(result)
 
 
 def is_status(value: Any) -> bool:
@@ -69,6 +85,8 @@ class Dispatcher:
         self._context = context
         self._by_status = {key: handler for key, handler in handlers.items() if isinstance(key, int)}
         self._by_class = {key: handler for key, handler in handlers.items() if not isinstance(key, int)}
+        of_http = (handler for key, handler in self._by_class.items() if is_http_exception_class(key))
+        self._of_http_exceptions = next(of_http, None)
         self._statuses = statuses
         self._debug = debug
 
@@ -84,6 +102,8 @@ class Dispatcher:
                 x.respond(status, BYTES, b"", result)
             elif inspect.isawaitable(result):
                 return self._awaited(x, result)
+            elif isinstance(response := known(result), Response):
+                return response.answer(x)
             else:
                 x.respond(status, JSON, b"", encode(result))
         except Exception as error:
@@ -102,7 +122,9 @@ class Dispatcher:
             self._cancelled(x)
             return None
         handler = self._handler_of(error)
-        if not isinstance(error, HAVE_ANSWERS) and (handler is None or handler in self._outermost()):
+        if not (isinstance(error, HAVE_ANSWERS) or is_http_exception(error)) and (
+            handler is None or handler in self._outermost()
+        ):
             self._log(x, error)
         if x.started or x.done:
             x.abort()
@@ -118,11 +140,17 @@ class Dispatcher:
             JSONResponse({"detail": "Service Unavailable"}, 503).answer(x)
 
     def _handler_of(self, error: BaseException) -> ExceptionHandler | None:
-        if isinstance(error, HTTPException) and error.status_code in self._by_status:
-            return self._by_status[error.status_code]
+        of_http = False
+        if is_http_exception(error):
+            of_http = True
+            if error.status_code in self._by_status:
+                return self._by_status[error.status_code]
         for kind in type(error).__mro__:
             if kind in self._by_class:
                 return self._by_class[kind]
+            if of_http and is_http_exception_class(kind):
+                # A handler for another framework's class takes ours too, and the other way round.
+                return self._of_http_exceptions
             if kind in HAVE_ANSWERS:
                 return None  # a handler for Exception does not take what has an answer of its own
         return self._by_status.get(500)
@@ -148,7 +176,7 @@ class Dispatcher:
             result = await run_in_threadpool(handler, request, error)
             if inspect.isawaitable(result):
                 result = await result
-        return to_response(result, error.status_code if isinstance(error, HTTPException) else 500)
+        return to_response(result, error.status_code if is_http_exception(error) else 500)
 
     # ---- with middleware: responses are handed on instead of sent -----------------
 
@@ -163,9 +191,10 @@ class Dispatcher:
     async def recover(self, x: Exchange, error: Exception) -> Response:
         """The response to an exception that is answered inside of the middleware; others are raised again."""
         handler = self._handler_of(error)
-        if isinstance(error, HAVE_ANSWERS) and handler is None:
+        has_answer = isinstance(error, HAVE_ANSWERS) or is_http_exception(error)
+        if has_answer and handler is None:
             return self._default(x, error)
-        if handler is None or (handler in self._outermost() and not isinstance(error, HAVE_ANSWERS)):
+        if handler is None or (handler in self._outermost() and not has_answer):
             raise error
         return await self._asked(x, handler, error)
 
@@ -190,10 +219,11 @@ class Dispatcher:
     # ---- answers to exceptions that nobody handles ----------------------------------
 
     def _default(self, x: Exchange, error: BaseException) -> Response:
-        if isinstance(error, HTTPException):
+        if is_http_exception(error):
+            headers = getattr(error, "headers", None)
             if error.status_code in NO_BODY:
-                return Response(None, error.status_code, error.headers)
-            return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+                return Response(None, error.status_code, headers)
+            return JSONResponse({"detail": error.detail}, error.status_code, headers)
         if isinstance(error, RequestValidationError):
             return JSONResponse({"detail": error.errors()}, 422)
         if isinstance(error, ClientDisconnect):
@@ -213,4 +243,8 @@ class Dispatcher:
 
     @staticmethod
     def _log(x: Exchange, error: BaseException) -> None:
+        report = getattr(x, "report", None)
+        if report is not None:  # whoever called the application gets it, and logs it
+            report(error)
+            return
         logger.error("Exception while answering %s %s", x.method, x.path, exc_info=error)

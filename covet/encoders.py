@@ -11,11 +11,16 @@ from ipaddress import (
     IPv6Interface,
     IPv6Network,
 )
+from math import isfinite
 from pathlib import PurePath
 from re import Pattern
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+if TYPE_CHECKING:
+    from covet.jsonable import ENCODERS_BY_TYPE as ENCODERS_BY_TYPE
+    from covet.jsonable import jsonable_encoder as jsonable_encoder
 
 _AS_TEXT = (PurePath, IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network)
 
@@ -45,3 +50,43 @@ def to_json(value: Any) -> Any:
 
 encode: Callable[[Any], bytes] = msgspec.json.Encoder(enc_hook=to_json, decimal_format="number").encode
 """JSON of a value in UTF-8: compact, NaN and infinities as null."""
+
+
+def spaced_json(value: Any) -> bytes:
+    """JSON of anything, in the form that FastAPI gives the items of streams.
+
+    With spaces after ":" and ",", ASCII only, NaN and infinities as null.
+
+    Raises:
+        ValueError, TypeError: a part of the value has no form in JSON.
+    """
+    import json  # the standard library's writes this form
+
+    from covet.jsonable import jsonable_encoder
+
+    try:
+        text = json.dumps(value, default=jsonable_encoder)
+    except TypeError:  # a key that is no text
+        text = json.dumps(jsonable_encoder(value))
+    if "NaN" in text or "Infinity" in text or '"_sa' in text:
+        text = json.dumps(_clean(json.loads(text)))
+    return text.encode()
+
+
+def _clean(value: Any) -> Any:
+    """Without numbers that JSON has not and keys that are SQLAlchemy's own."""
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _clean(item) for key, item in value.items() if not key.startswith("_sa")}
+    return [_clean(item) for item in value] if isinstance(value, list) else value
+
+
+def __getattr__(name: str) -> object:
+    """Loads what FastAPI has in this module and few applications need."""
+    if name not in ("ENCODERS_BY_TYPE", "jsonable_encoder"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from covet import jsonable
+
+    value: object = getattr(jsonable, name)
+    return value

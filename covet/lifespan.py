@@ -78,3 +78,14 @@ async def _call(hook: Hook) -> None:
 @asynccontextmanager
 async def _nothing(_: Any) -> AsyncIterator[None]:
     yield
+
+
+def merged(outer: LifespanOf, inner: LifespanOf) -> LifespanOf:
+    """Two lifespans as one: what both yield is put together."""
+
+    @asynccontextmanager
+    async def both(app: Any) -> AsyncIterator[Mapping[str, Any] | None]:
+        async with outer(app) as first, inner(app) as second:
+            yield {**(first or {}), **(second or {})} if first or second else None
+
+    return both

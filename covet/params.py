@@ -1,208 +1,241 @@
-"""What a handler's parameters want from a request."""
+"""What a parameter's declaration says: where its value comes from, and what it must be."""
 
-import inspect
-import types
-import typing
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from copy import copy
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from enum import Enum
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
-
-import msgspec
-
-from covet.convert import (
-    SCALARS,
-    Convert,
-    Invalid,
-    constrained,
-    enum_converter,
-    literal_converter,
-    to_str,
-)
-from covet.core import Exchange
-from covet.requests import Request
-
-Errors = list[dict[str, Any]]
+from typing import Any, ClassVar, Literal
 
 
-class _Missing:
+class _Unset:
+    """Stands for an option that was not given; `...` means the same."""
+
     def __repr__(self) -> str:
-        return "MISSING"
+        return "UNSET"
+
+    def __bool__(self) -> bool:
+        return False
 
 
-MISSING = _Missing()
-"""Stands for a value that a request does not have."""
+UNSET: Any = _Unset()
+
+Scope = Literal["function", "request"]
 
 
-@dataclass(slots=True)
-class Parameter:
-    """One parameter of a handler.
+class ParamTypes(Enum):
+    """Where a parameter that is no body comes from."""
 
-    Attributes:
-        name: the parameter's name, in the handler and in the request.
-        source: "path", "query" or "request".
-        index: a path parameter's place in the path.
-        native: the type for which the exchange itself has a fast conversion.
-        convert: the conversion of one text.
-        many: a list of all values of the name.
-        default: MISSING if the parameter is required.
-        keyword: the handler takes it by keyword only.
-    """
-
-    name: str
-    source: Literal["path", "query", "request"]
-    index: int = 0
-    native: type | None = None
-    convert: Convert = to_str
-    many: bool = False
-    default: Any = MISSING
-    keyword: bool = False
-
-    def extract(self, x: Exchange, errors: Errors) -> Any:
-        """The parameter's value; what is wrong is added to `errors`."""
-        if self.source == "path":
-            return self._one(x.path_str(self.index), ("path", self.name), errors)
-        if self.many:
-            return self._all([value for name, value in x.query_items() if name == self.name], errors)
-        text = x.query_str(self.name, MISSING)
-        if text is MISSING:
-            return self._absent(errors)
-        return self._one(text, ("query", self.name), errors)
-
-    def _one(self, text: str, loc: tuple[str | int, ...], errors: Errors) -> Any:
-        try:
-            return self.convert(text)
-        except Invalid as invalid:
-            error: dict[str, Any] = {"type": invalid.kind, "loc": list(loc), "msg": invalid.message, "input": text}
-            if invalid.context is not None:
-                error["ctx"] = invalid.context
-            errors.append(error)
-            return MISSING
-
-    def _all(self, texts: list[str], errors: Errors) -> Any:
-        if not texts:
-            return self._absent(errors)
-        return [self._one(text, ("query", self.name, i), errors) for i, text in enumerate(texts)]
-
-    def _absent(self, errors: Errors) -> Any:
-        if self.default is not MISSING:
-            return copy(self.default) if self.many else self.default
-        errors.append({"type": "missing", "loc": ["query", self.name], "msg": "Field required", "input": None})
-        return MISSING
+    query = "query"
+    header = "header"
+    path = "path"
+    cookie = "cookie"
 
 
-def parameters_of(handler: Callable[..., Any], path_names: Sequence[str], route: str) -> list[Parameter]:
-    """The handler's parameters in order.
+FIELD_OPTIONS = frozenset(
+    {
+        "alias_priority", "annotation", "decimal_places", "default_factory", "deprecated", "discriminator", "examples",
+        "fail_fast", "ge", "gt", "json_schema_extra", "le", "lt", "max_digits", "max_length", "min_length",
+        "multiple_of", "allow_inf_nan", "pattern", "serialization_alias", "strict", "title", "description",
+        "union_mode", "validate_default",
+    }
+)  # fmt: skip
+"""Options that pydantic's own Field has too."""
+
+
+class FieldDeclaration:
+    """A declared value of a request.
 
     Args:
-        handler: the function, or an object that can be called.
-        path_names: the names in the route's path.
-        route: how the route is called in errors.
+        default: the value if the request has none; without it the parameter is required.
+        alias: the name in the request, if it is not the parameter's.
+        validation_alias: the same; pydantic's AliasChoices are several names.
+        include_in_schema: show it in the OpenAPI document.
+        openapi_examples: examples by name, as OpenAPI has them.
+        example: one example (deprecated in favour of `examples`).
+        regex: an old name of `pattern`.
+        options: constraints and documentation: see `pydantic.Field`.
 
     Raises:
-        TypeError: a parameter has a type that cannot come from a request.
+        TypeError: there is no such option.
     """
-    parameters = []
-    for declared in inspect.signature(handler).parameters.values():
-        where = f"{route}: parameter {declared.name!r}"
-        if declared.kind in (declared.VAR_POSITIONAL, declared.VAR_KEYWORD):
-            raise TypeError(f"{where}: *args and **kwargs cannot come from a request")
-        annotation = _resolved(declared.annotation, handler, declared.name, where)
-        parameters.append(_parameter(declared, annotation, path_names, where))
-    return parameters
+
+    def __init__(
+        self,
+        default: Any = UNSET,
+        *,
+        alias: str | None = None,
+        validation_alias: Any = None,
+        include_in_schema: bool = True,
+        openapi_examples: Mapping[str, Any] | None = None,
+        example: Any = UNSET,
+        regex: str | re.Pattern[str] | None = None,
+        **options: Any,
+    ) -> None:
+        unknown = options.keys() - FIELD_OPTIONS
+        if unknown:
+            raise TypeError(f"{type(self).__name__}() has no option {sorted(unknown)[0]!r}")
+        self.default = UNSET if default is ... else default
+        self.alias = alias
+        self.validation_alias = validation_alias if validation_alias is not None else alias
+        self.include_in_schema = include_in_schema
+        self.openapi_examples = openapi_examples
+        self.example = example
+        if regex is not None:
+            options.setdefault("pattern", regex)
+        self.options: dict[str, Any] = {
+            name: value for name, value in options.items() if value is not None and value is not UNSET
+        }
+        self.options.pop("annotation", None)
+
+    @property
+    def title(self) -> str | None:
+        """The title in the OpenAPI document."""
+        return self.options.get("title")
+
+    @property
+    def description(self) -> str | None:
+        """The description in the OpenAPI document."""
+        return self.options.get("description")
+
+    @property
+    def deprecated(self) -> Any:
+        """Whether the OpenAPI document says that it should not be used any more."""
+        return self.options.get("deprecated")
+
+    @property
+    def examples(self) -> list[Any] | None:
+        """Examples in the OpenAPI document."""
+        return self.options.get("examples")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({'PydanticUndefined' if self.default is UNSET else self.default})"
 
 
-def _resolved(annotation: Any, handler: Callable[..., Any], name: str, where: str) -> Any:
-    """The annotation, evaluated if it is text."""
-    if annotation is inspect.Parameter.empty:
-        return str
-    function = inspect.unwrap(getattr(handler, "func", handler))
-    if not hasattr(function, "__globals__"):
-        function = function.__call__
-    holder = types.SimpleNamespace(__annotations__={name: annotation})
-    try:
-        return typing.get_type_hints(holder, function.__globals__, _nonlocals(function), include_extras=True)[name]
-    except NameError as error:
-        raise TypeError(f"{where}: the annotation {annotation!r} cannot be resolved: {error}") from None
+class Param(FieldDeclaration):
+    """A value outside of the body."""
+
+    in_: ParamTypes = ParamTypes.query
 
 
-def _nonlocals(function: Any) -> dict[str, Any]:
-    """The variables of enclosing functions that a function uses, as far as they have values by now."""
-    if not hasattr(function, "__code__"):
-        return {}
-    found = {}
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
-        with suppress(ValueError):  # it is assigned later
-            found[name] = cell.cell_contents
-    return found
+class Path(Param):
+    """A part of the path; always required."""
+
+    in_ = ParamTypes.path
+
+    def __init__(self, default: Any = UNSET, **options: Any) -> None:
+        if default is not UNSET and default is not ...:
+            raise ValueError("Path parameters cannot have a default value")
+        super().__init__(**options)
 
 
-def _parameter(declared: inspect.Parameter, annotation: Any, path_names: Sequence[str], where: str) -> Parameter:
-    bare, metas = _without_extras(annotation)
-    keyword = declared.kind is declared.KEYWORD_ONLY
-    if isinstance(bare, type) and issubclass(bare, Request):
-        return Parameter(declared.name, "request", keyword=keyword)
-    in_path = declared.name in path_names
-    parameter = Parameter(declared.name, "path" if in_path else "query", keyword=keyword)
-    if get_origin(bare) is list or bare is list:
-        if in_path:
-            raise TypeError(f"{where}: a list cannot come from the path")
-        parameter.many = True
-        bare, inner = _without_extras(get_args(bare)[0] if get_args(bare) else str)
-        metas = [*inner, *(meta for meta in metas if _check_list_meta(meta, where))]
-    convert = _converter(bare)
-    if convert is None:
-        raise TypeError(f"{where}: a value of type {_named(annotation)} cannot come from the {parameter.source}")
-    parameter.convert = convert
-    for meta in metas:
-        parameter.convert = constrained(parameter.convert, meta)
-    if bare in (str, int, float, bool) and parameter.convert is convert and not parameter.many:
-        parameter.native = bare
-    if in_path:
-        parameter.index = path_names.index(declared.name)
-    elif declared.default is not inspect.Parameter.empty:
-        parameter.default = declared.default
-    return parameter
+class Query(Param):
+    """A parameter of the query."""
+
+    in_ = ParamTypes.query
 
 
-def _without_extras(annotation: Any) -> tuple[Any, list[msgspec.Meta]]:
-    """The type without `Annotated` and `| None`, and the constraints that it had."""
-    metas: list[msgspec.Meta] = []
-    while True:
-        if get_origin(annotation) is Annotated:
-            annotation, *extras = get_args(annotation)
-            metas.extend(extra for extra in extras if isinstance(extra, msgspec.Meta))
-        elif get_origin(annotation) in (Union, types.UnionType):
-            members = [member for member in get_args(annotation) if member is not types.NoneType]
-            if len(members) != 1:
-                return annotation, metas
-            annotation = members[0]
-        elif isinstance(annotation, typing.NewType):
-            annotation = annotation.__supertype__
-        else:
-            return annotation, metas
+class Header(Param):
+    """A header field; `user_agent` stands for `user-agent` unless `convert_underscores` is False."""
+
+    in_ = ParamTypes.header
+
+    def __init__(self, default: Any = UNSET, *, convert_underscores: bool = True, **options: Any) -> None:
+        super().__init__(default, **options)
+        self.convert_underscores = convert_underscores
 
 
-def _check_list_meta(meta: msgspec.Meta, where: str) -> bool:
-    if meta.min_length is not None or meta.max_length is not None:
-        raise TypeError(f"{where}: the length of a list cannot be constrained")
-    return True
+class Cookie(Param):
+    """A cookie."""
+
+    in_ = ParamTypes.cookie
 
 
-def _converter(kind: Any) -> Convert | None:
-    if kind is Any:
-        return to_str
-    if get_origin(kind) is Literal:
-        return literal_converter(get_args(kind))
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return enum_converter(kind)
-    try:
-        return SCALARS.get(kind)
-    except TypeError:  # unhashable
-        return None
+class Body(FieldDeclaration):
+    """The body, or one of its members.
+
+    Args:
+        default: as for every declaration.
+        embed: the value is a member of the body's object even if it is the only one.
+        media_type: the content type in the OpenAPI document.
+        options: as for every declaration.
+    """
+
+    default_media_type: ClassVar[str] = "application/json"
+
+    def __init__(
+        self, default: Any = UNSET, *, embed: bool | None = None, media_type: str | None = None, **options: Any
+    ) -> None:
+        super().__init__(default, **options)
+        self.embed = embed
+        self.media_type = media_type or self.default_media_type
 
 
-def _named(annotation: Any) -> str:
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
+class Form(Body):
+    """A field of a form."""
+
+    default_media_type = "application/x-www-form-urlencoded"
+
+
+class File(Form):
+    """An uploaded file, as an UploadFile or its bytes."""
+
+    default_media_type = "multipart/form-data"
+
+
+class Concurrency:
+    """How many calls of a dependency may be under way at a time, on each event loop."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._semaphores: dict[Any, Any] = {}
+
+    def semaphore(self) -> Any:
+        """The running event loop's semaphore."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        found = self._semaphores.get(loop)
+        if found is None:
+            self._semaphores = {known: s for known, s in self._semaphores.items() if not known.is_closed()}
+            found = self._semaphores[loop] = asyncio.Semaphore(self.most)
+        return found
+
+
+@dataclass(frozen=True)
+class Depends:
+    """What `Depends()` gives: a parameter's value is the result of calling something.
+
+    Attributes:
+        dependency: what is called; None stands for the parameter's own type.
+        use_cache: call it once for each request, however often it is asked for.
+        scope: when a dependency that yields goes on: after the handler has returned ("function"), or after the
+            response was sent ("request").
+        max_concurrency: how many may be under way at a time in this process; None is no limit.
+    """
+
+    dependency: Callable[..., Any] | None = None
+    use_cache: bool = True
+    scope: Scope | None = None
+    _: KW_ONLY
+    max_concurrency: int | None = None
+    # Part of the identity: Annotated must not take two limited declarations for one.
+    concurrency: Concurrency | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.max_concurrency is None:
+            return
+        if type(self.max_concurrency) is not int or self.max_concurrency < 1:
+            raise ValueError("max_concurrency must be a positive integer or None")
+        if self.concurrency is None or self.concurrency.most != self.max_concurrency:
+            object.__setattr__(self, "concurrency", Concurrency(self.max_concurrency))
+
+
+@dataclass(frozen=True)
+class Security(Depends):
+    """A dependency that wants scopes.
+
+    Attributes:
+        scopes: the scopes; SecurityScopes has those of all dependants above.
+    """
+
+    scopes: Sequence[str] | None = None

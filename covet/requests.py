@@ -27,7 +27,7 @@ class Context:
         root_path: the path under which a proxy publishes the application.
     """
 
-    __slots__ = ("app", "param_names", "root_path", "state")
+    __slots__ = ("app", "behind_layers", "param_names", "root_path", "state")
 
     def __init__(
         self,
@@ -40,6 +40,7 @@ class Context:
         self.param_names = param_names
         self.state = state
         self.root_path = root_path
+        self.behind_layers = False  # middleware takes the responses and sends them
 
     def request_of(self, x: Exchange) -> "Request":
         """The Request of an exchange; the same one each time while the exchange lasts."""

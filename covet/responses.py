@@ -1,19 +1,24 @@
 """Responses, in Starlette's shapes."""
 
-import asyncio
-import logging
-from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, MutableMapping
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import quote
 
-from covet.concurrency import run_in_threadpool
+from covet.background import BackgroundTask, run_after
 from covet.core import Exchange, pack_fields
 from covet.datastructures import MutableHeaders, RawHeaders
 from covet.encoders import encode
-from covet.requests import news_of
 
-logger = logging.getLogger("covet.error")
+if TYPE_CHECKING:
+    from covet.sse import EventSourceResponse as EventSourceResponse
+    from covet.streaming import StreamingResponse as StreamingResponse
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 
 Answer = Coroutine[Any, Any, None] | None
 """What sends a response: nothing more to do, or a coroutine to be driven."""
@@ -28,19 +33,30 @@ MEDIA_NUMBERS = {
 """Content types that the engine knows by number (exchange.MediaType)."""
 
 
+AS_ASGI = frozenset(("__call__", "stream_response", "listen_for_disconnect"))
+"""Methods that say how a response is sent to an ASGI server: a class of a user's that has its own is sent by them."""
+
+NO_LENGTH = (204, 304)
+"""Statuses whose responses have no body, and name no length."""
+
+
 class Response:
-    """A response with a body that is at hand.
+    """A response with a body that is at hand. It is an ASGI application too.
 
     Args:
         content: the body; text is sent as UTF-8.
         status_code: from 200 to 599.
         headers: header fields; they can be changed until the response is returned.
         media_type: the Content-Type; for text/* the charset is added.
+        background: what is done after the response has been sent.
     """
 
     media_type: str | None = None
     charset: ClassVar[str] = "utf-8"
+    status_code: int
+    background: BackgroundTask | None
     body: bytes
+    raw_headers: RawHeaders
 
     def __init__(
         self,
@@ -48,19 +64,30 @@ class Response:
         status_code: int = 200,
         headers: Mapping[str, str] | None = None,
         media_type: str | None = None,
+        background: BackgroundTask | None = None,
     ) -> None:
-        self._begin(status_code, headers, media_type)
-        self.body = self.render(content)
-
-    def _begin(self, status_code: int, headers: Mapping[str, str] | None, media_type: str | None) -> None:
         self.status_code = status_code
         if media_type is not None:
             self.media_type = media_type
-        self.raw_headers: RawHeaders = [
-            (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()
-        ]
-        if self.media_type is not None and not any(name == b"content-type" for name, _ in self.raw_headers):
-            self.raw_headers.append((b"content-type", self._content_type(self.media_type)))
+        self.background = background
+        self.body = self.render(content)
+        self.init_headers(headers)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "answer" not in cls.__dict__ and not AS_ASGI.isdisjoint(cls.__dict__):
+            cls.answer = _answer_as_asgi  # type: ignore[method-assign, assignment]
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        """Sets the header fields anew: these, and Content-Length and Content-Type unless they are among them."""
+        raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()]
+        names = [name for name, _ in raw] if raw else ()
+        body = getattr(self, "body", None)
+        if body is not None and self.status_code not in NO_LENGTH and b"content-length" not in names:
+            raw.append((b"content-length", b"%d" % len(body)))
+        if self.media_type is not None and b"content-type" not in names:
+            raw.append((b"content-type", self._content_type(self.media_type)))
+        self.raw_headers = raw
 
     def _content_type(self, media_type: str) -> bytes:
         if media_type.startswith("text/") and "charset=" not in media_type.lower():
@@ -68,14 +95,14 @@ class Response:
         return media_type.encode("latin-1")
 
     @property
-    def body_iterator(self) -> AsyncIterator["Chunk"]:
+    def body_iterator(self) -> AsyncIterable[Any]:
         """The body, piece by piece. A middleware may put another one in its place."""
-        iterator: AsyncIterator[Chunk] | None = self.__dict__.get("_iterator")
+        iterator: AsyncIterable[Any] | None = self.__dict__.get("_iterator")
         return _at_once(self.body) if iterator is None else iterator
 
     @body_iterator.setter
-    def body_iterator(self, iterator: "AsyncIterable[Chunk]") -> None:
-        self.__dict__["_iterator"] = aiter(iterator)
+    def body_iterator(self, iterator: AsyncIterable[Any]) -> None:
+        self.__dict__["_iterator"] = iterator
 
     def render(self, content: Any) -> bytes:
         """The body's bytes."""
@@ -89,7 +116,7 @@ class Response:
 
     @property
     def headers(self) -> MutableHeaders:
-        """The header fields. The engine adds Content-Length, Date and Server."""
+        """The header fields. The engine adds Date and Server, and sends the true Content-Length."""
         return MutableHeaders(raw=self.raw_headers)
 
     def set_cookie(
@@ -168,7 +195,32 @@ class Response:
             x.finish()
         else:
             x.respond(self.status_code, media, fields, self.body)
-        return None
+        return None if self.background is None else run_after(x, self.background)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends the response to an ASGI server, then does the background work.
+
+        Args:
+            scope: of the request, or of the WebSocket handshake that the response refuses.
+            receive: the server's.
+            send: the server's.
+        """
+        kind = message_kind(scope)
+        await send({"type": f"{kind}.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": f"{kind}.body", "body": self.body})
+        if self.background is not None:
+            await self.background()
+
+
+def message_kind(scope: Scope) -> str:
+    """What the types of a response's messages begin with."""
+    return "websocket.http.response" if scope["type"] == "websocket" else "http.response"
+
+
+async def _answer_as_asgi(response: Response, x: Exchange) -> None:
+    from covet.foreign import answer_with  # few need it
+
+    await answer_with(response, x)
 
 
 class JSONResponse(Response):
@@ -182,11 +234,34 @@ class JSONResponse(Response):
         status_code: int = 200,
         headers: Mapping[str, str] | None = None,
         media_type: str | None = None,
+        background: BackgroundTask | None = None,
     ) -> None:
-        super().__init__(content, status_code, headers, media_type)
+        super().__init__(content, status_code, headers, media_type, background)
 
     def render(self, content: Any) -> bytes:
         return encode(content)
+
+
+class ORJSONResponse(JSONResponse):
+    """JSON by the orjson package, which also knows numpy's arrays; without it, as `JSONResponse` writes it."""
+
+    def render(self, content: Any) -> bytes:
+        return _orjson_encoder()(content)
+
+
+@cache
+def _orjson_encoder() -> Callable[[Any], bytes]:
+    from importlib import import_module
+
+    try:
+        orjson = import_module("orjson")
+    except ModuleNotFoundError:
+        return encode
+    return partial(orjson.dumps, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY)
+
+
+class UJSONResponse(JSONResponse):
+    """JSON, as `JSONResponse` writes it; the name is FastAPI's, and the ujson package is not needed."""
 
 
 class PlainTextResponse(Response):
@@ -208,100 +283,35 @@ class RedirectResponse(Response):
         url: where to; text or a URL.
         status_code: 307 keeps the method; 303 makes it GET.
         headers: further header fields.
-    """
-
-    def __init__(self, url: Any, status_code: int = 307, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(b"", status_code, headers)
-        self.headers["location"] = quote(str(url), safe=":/%#?=@[]!$&'()*+,;")
-
-
-Chunk = str | bytes | bytearray | memoryview
-Chunks = AsyncIterable[Chunk] | Iterable[Chunk]
-
-
-class StreamingResponse(Response):
-    """Sends what an iterator gives, chunk by chunk.
-
-    The next chunk is asked for when there is room for it. When the client goes
-    away, the task is cancelled and the iterator closed.
-
-    Args:
-        content: an asynchronous iterable, or one that is iterated in a thread; text is sent as UTF-8.
-        status_code: from 200 to 599.
-        headers: header fields; a Content-Length must be the true one.
-        media_type: the Content-Type; for text/* the charset is added.
+        background: what is done after the response has been sent.
     """
 
     def __init__(
         self,
-        content: Chunks,
-        status_code: int = 200,
+        url: Any,
+        status_code: int = 307,
         headers: Mapping[str, str] | None = None,
-        media_type: str | None = None,
+        background: BackgroundTask | None = None,
     ) -> None:
-        self._begin(status_code, headers, media_type)
-        self.body_iterator = content if isinstance(content, AsyncIterable) else _in_thread(iter(content))
-
-    def answer(self, x: Exchange) -> Coroutine[Any, Any, None]:
-        return self._send(x)
-
-    async def _send(self, x: Exchange) -> None:
-        try:
-            media, fields, length = self._head()
-            x.start(self.status_code, media, fields, length)
-            if x.method != "HEAD":
-                await self._send_chunks(x)
-            if not x.done:
-                x.finish()
-        except asyncio.CancelledError:
-            if not x.started:
-                raise
-            x.abort()
-        except Exception:
-            if not x.started:
-                raise
-            if not x.cancelled:
-                logger.exception("Exception while streaming the answer to %s %s", x.method, x.path)
-            x.abort()
-        finally:
-            close = getattr(self.body_iterator, "aclose", None)
-            if close is not None:
-                await close()
-
-    async def _send_chunks(self, x: Exchange) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        x.on_cancel(task.cancel)
-        try:
-            async for chunk in self.body_iterator:
-                data = memoryview(chunk.encode(self.charset) if isinstance(chunk, str) else chunk).cast("B")
-                while data:
-                    if x.cancelled:
-                        x.abort()
-                        return
-                    taken = x.send(data)
-                    data = data[taken:]
-                    if not taken:
-                        await news_of(x)
-        finally:
-            if not x.done:
-                x.on_cancel(None)
+        super().__init__(b"", status_code, headers, None, background)
+        self.headers["location"] = quote(str(url), safe=":/%#?=@[]!$&'()*+,;")
 
 
-async def _at_once(body: bytes) -> AsyncIterator[Chunk]:
+async def _at_once(body: bytes) -> AsyncIterator[bytes]:
     if body:
         yield body
 
 
-_END = object()
+_PLACES = {"EventSourceResponse": "sse", "StreamingResponse": "streaming"}
 
 
-async def _in_thread(iterator: Iterator[Chunk]) -> AsyncIterator[Chunk]:
-    """Iterates in the thread pool, so that the iterator may block."""
-    try:
-        while (chunk := await run_in_threadpool(next, iterator, _END)) is not _END:
-            yield chunk  # type: ignore[misc]
-    finally:
-        close = getattr(iterator, "close", None)
-        if close is not None:
-            await run_in_threadpool(close)
+def __getattr__(name: str) -> object:
+    """Loads the classes that many applications never use when they are first asked for."""
+    place = _PLACES.get(name)
+    if place is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(f"covet.{place}"), name)
+    globals()[name] = value
+    return value

@@ -2,12 +2,17 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote
 
-from covet.params import Parameter
+from covet.parameter import Parameter
 from covet.responses import Response
+
+if TYPE_CHECKING:
+    from covet.interfaces import CallEntry
+    from covet.requests import Context
 
 PARAMETER = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)(?::([a-zA-Z_][a-zA-Z0-9_]*))?\}")
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -22,7 +27,7 @@ PATTERNS = {
 }
 
 
-@dataclass(slots=True)
+@dataclass(eq=False)
 class Route:
     """One path with its methods, and what answers it.
 
@@ -38,6 +43,7 @@ class Route:
         parameters: what the handler wants from a request.
         repeat: the engine may give a request that a worker died of, or with, to another one if it is safe.
         param_names: the names in the path, in order.
+        by_path: whether the path decides which requests it gets.
     """
 
     path: str
@@ -51,6 +57,7 @@ class Route:
     parameters: Sequence[Parameter] = ()
     repeat: bool = True
     param_names: tuple[str, ...] = field(init=False)
+    by_path: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self.param_names = path_names(self.path)
@@ -64,6 +71,25 @@ class Route:
             "constant": None if self.constant is None or forward else _constant(self.constant),
             "repeat": self.repeat,
         }
+
+    def make_entry(self, context: "Context", *, generate: bool) -> "CallEntry":
+        """What the runner calls for the route; None if a function of its plain parameters will do.
+
+        Args:
+            context: what the requests have in common.
+            generate: make code for this route.
+        """
+        return None
+
+    def under(self, prefix: str) -> "Route":
+        """The same route below a prefix."""
+        return replace(self, path=prefix + self.path)
+
+    def path_for(self, name: str, params: Mapping[str, Any]) -> str:
+        """The path with these parameters, encoded. Raises NoMatchFound if it is not this route that is meant."""
+        if name != self.name or set(params) != set(self.param_names):
+            raise NoMatchFound(name, params)
+        return PARAMETER.sub(lambda found: _segment(params[found[1]], found[2]), self.path)
 
     @property
     def shape(self) -> str:
@@ -79,13 +105,42 @@ class Route:
         return re.fullmatch(pattern + re.escape(self.path[end:]), path, re.DOTALL) is not None
 
 
+class NoMatchFound(Exception):
+    """No route has this name and these parameters."""
+
+    def __init__(self, name: str, params: Mapping[str, Any]) -> None:
+        super().__init__(f'No route exists for name "{name}" and params "{", ".join(params)}".')
+
+
+def path_for(routes: Sequence[Route], name: str, params: Mapping[str, Any]) -> str:
+    """The path of the first route with a name and just these parameters. Raises NoMatchFound."""
+    for route in routes:
+        try:
+            return route.path_for(name, params)
+        except NoMatchFound:
+            continue
+    raise NoMatchFound(name, params)
+
+
+def _segment(value: Any, kind: str | None) -> str:
+    """A parameter as it stands in a path. Raises ValueError if it cannot."""
+    text = f"{value:0.20f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+    if kind != "path" and "/" in text:
+        raise ValueError(f"the parameter {text!r} of a path cannot contain '/'")
+    if kind in ("int", "float") and text.startswith("-"):
+        raise ValueError("negative numbers are not supported in paths")
+    if not text and kind != "path":
+        raise ValueError("a parameter of a path cannot be empty")
+    return quote(text, safe="/:@!$&'()*+,;=~")
+
+
 def _constant(response: Response) -> dict[str, Any]:
     headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers]
     media_type = next((value for name, value in headers if name == "content-type"), "")
     return {
         "status": response.status_code,
         "media_type": media_type,
-        "headers": [pair for pair in headers if pair[0] != "content-type"],
+        "headers": [pair for pair in headers if pair[0] not in ("content-type", "content-length")],
         "body_b64": b64encode(response.body).decode("ascii"),
     }
 

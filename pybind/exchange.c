@@ -211,6 +211,7 @@ static PyMethodDef exchange_methods[] = {
     {"send", exchange_send, METH_O, NULL},
     {"finish", exchange_finish, METH_NOARGS, NULL},
     {"abort", exchange_abort, METH_NOARGS, NULL},
+    {"leave", exchange_leave_early, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -96,6 +96,10 @@ void conclude(Exchange *x) {
     PyObject *type, *value, *trace;
     PyErr_Fetch(&type, &value, &trace);
     x->concluded = 1;
+    if (x->left) {
+        x->left = 0;
+        x->runner->left--;
+    }
     if (!x->done && x->live != NULL && !x->started && !exchange_lost(x)) {
         plain_failure(x);
     }

@@ -317,3 +317,20 @@ PyObject *exchange_abort(PyObject *self, PyObject *unused) {
     exchange_cut((Exchange *)self);
     Py_RETURN_NONE;
 }
+
+/* The chain of coroutines goes on without the engine's slot. */
+PyObject *exchange_leave_early(PyObject *self, PyObject *unused) {
+    Exchange *x = (Exchange *)self;
+    (void)unused;
+    if (x->live == NULL || x->concluded) {
+        Py_RETURN_NONE;
+    }
+    if (!x->done) {
+        PyErr_SetString(PyExc_RuntimeError, "the response is not complete: the exchange cannot be left");
+        return NULL;
+    }
+    x->concluded = x->left = 1;
+    x->runner->left++;
+    exchange_settle(x);
+    Py_RETURN_NONE;
+}

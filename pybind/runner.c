@@ -322,7 +322,7 @@ static PyObject *runner_close(PyObject *self, PyObject *unused) {
 
 static PyObject *get_in_flight(PyObject *self, void *unused) {
     (void)unused;
-    return PyLong_FromUnsignedLongLong(((Runner *)self)->in_flight);
+    return PyLong_FromUnsignedLongLong(((Runner *)self)->in_flight + ((Runner *)self)->left);
 }
 
 /* Every object that a runner refers to, but for its lane and its calls. */

@@ -54,7 +54,8 @@ struct Exchange {
     char plain;
     char started;
     char done;      /* the response is complete, as far as Python is concerned */
-    char concluded; /* the chain of coroutines has ended: DONE may be told */
+    char concluded; /* the chain of coroutines has ended, or needs the channel no more: DONE may be told */
+    char left;      /* concluded while the chain goes on */
     char starved;
     char news; /* there was news while nobody waited */
     char told_continue;
@@ -122,6 +123,7 @@ struct Runner {
     Exchange **live; /* by slot index; owned */
     Exchange *starved;
     uint64_t in_flight;
+    uint64_t left; /* exchanges that were left, while their coroutines go on */
     Call *calls;
     Py_ssize_t num_calls;
     PyObject *loop, *encode, *render, *fail;
@@ -182,6 +184,7 @@ PyObject *exchange_start(PyObject *self, PyObject *args);
 PyObject *exchange_send(PyObject *self, PyObject *data);
 PyObject *exchange_finish(PyObject *self, PyObject *unused);
 PyObject *exchange_abort(PyObject *self, PyObject *unused);
+PyObject *exchange_leave_early(PyObject *self, PyObject *unused);
 int exchange_write(Exchange *x, int status, int media, const uint8_t *fields, Py_ssize_t fields_len, PyObject *body);
 void exchange_cut(Exchange *x);      /* gives the response up */
 int exchange_push_kept(Exchange *x); /* 1 all out, 0 waits */

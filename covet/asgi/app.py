@@ -233,8 +233,7 @@ class AsgiApplication:
         lifespan = Lifespan(app, app.lifespan, app.startup_hooks, app.shutdown_hooks)
         try:
             await receive()
-            if not await _told("startup", self._start(lifespan, scope), send):
-                return
+            await _told("startup", self._start(lifespan, scope), send)
             await receive()
             await _told("shutdown", lifespan.stop(), send)
         finally:
@@ -247,12 +246,11 @@ class AsgiApplication:
             scope["state"].update(self.state)
 
 
-async def _told(event: str, step: Awaitable[None], send: Send) -> bool:
-    """Tells the server how a step of the lifespan went; whether it went well."""
+async def _told(event: str, step: Awaitable[None], send: Send) -> None:
+    """Tells the server how a step of the lifespan went. Raises what the step raises, as Starlette does."""
     try:
         await step
     except Exception:
         await send({"type": f"lifespan.{event}.failed", "message": traceback.format_exc()})
-        return False
+        raise
     await send({"type": f"lifespan.{event}.complete"})
-    return True

@@ -58,8 +58,8 @@ class AsgiExchange(ScopeHead):
     __slots__ = (
         "_bodiless", "_body_ended", "_held", "_late", "_left", "_max_body", "_news", "_on_cancel", "_outgoing",
         "_over", "_pieces", "_pulling", "_pump", "_reader", "_receive", "_received", "_room_to_read", "_send",
-        "_timer", "_too_large", "_unsent", "_waiter", "_watch_due", "aborted", "cancelled", "cause", "done", "gone",
-        "interrupted", "lifespan_state", "messages", "shares_state", "started", "state",
+        "_timer", "_too_large", "_unsent", "_waiter", "_watch_due", "aborted", "cancelled", "cause", "done", "failure",
+        "gone", "interrupted", "lifespan_state", "messages", "shares_state", "started", "state",
     )  # fmt: skip
 
     def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send, max_body: int = 0) -> None:
@@ -72,6 +72,7 @@ class AsgiExchange(ScopeHead):
         self.interrupted = False  # the task was told of the client's going
         self.gone = False  # the server does not take messages any more
         self.cause: BaseException | None = None
+        self.failure: BaseException | None = None
         self._over = self._late = self._news = False
         self._waiter: Callback | None = None
         self._on_cancel: Callback | None = None
@@ -87,6 +88,26 @@ class AsgiExchange(ScopeHead):
         self._outgoing: asyncio.Event | None = None
         self._unsent, self._left = 0, -1
         self._bodiless = False
+
+    @property
+    def original_scope(self) -> Mapping[str, Any]:
+        """The scope that the server gave."""
+        return self._scope
+
+    async def hand_over(self, app: Any, scope: Mapping[str, Any]) -> None:
+        """Leaves the answer to another application. Raises what it raises."""
+
+        async def send(message: Message) -> None:
+            self.started = True
+            await self._send(message)
+
+        await app(scope, self._receive, send)
+        self.started = self.done = True
+
+    def report(self, error: BaseException) -> None:
+        """Keeps what the application raised unasked, for the server and what is between: the first counts."""
+        if self.failure is None:
+            self.failure = error
 
     # ---- the request's body -----------------------------------------------------
 
@@ -317,6 +338,19 @@ class AsgiExchange(ScopeHead):
         self._on_cancel = None
         if self._outgoing is not None:
             self._outgoing.set()
+
+    def tell_debug(self, info: dict[str, Any]) -> None:
+        """Tells a test client of what a response was made from, if it wants to know."""
+        if "http.response.debug" in self._scope.get("extensions", ()):
+            self._put({"type": "http.response.debug", "info": info})
+
+    def leave(self) -> None:
+        if not self.done:
+            raise RuntimeError("the response is not complete: the exchange cannot be left")
+
+    @property
+    def lost(self) -> bool:
+        return self.cancelled or self.gone
 
     def _end(self, body: bytes) -> None:
         self.done = True

@@ -14,6 +14,11 @@ from covet.asgi.texts import (
     to_int,
 )
 
+REQUEST_MEMBERS = (
+    "method", "scheme", "http_version", "path", "raw_path", "query_string", "client", "server", "headers",
+)  # fmt: skip
+"""The members of a scope that the request decides."""
+
 
 class ScopeHead:
     """The request part of `covet.core.Exchange`, body apart; fields are read from the scope when they are asked for.
@@ -42,6 +47,9 @@ class ScopeHead:
         """Sets members of the scope, for whoever reads it later."""
         if isinstance(self._scope, MutableMapping):
             self._scope.update(members)
+
+    def scope(self, template: dict[str, Any], /) -> dict[str, Any]:
+        return {**template, **{key: self._scope[key] for key in REQUEST_MEMBERS if key in self._scope}}
 
     @property
     def scheme(self) -> str:

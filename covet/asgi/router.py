@@ -103,6 +103,8 @@ class Router:
         self._static: dict[bytes, dict[str, int]] = {}
         patterns: dict[tuple[object, ...], _Pattern] = {}
         for number, route in enumerate(routes, 1):
+            if not route.by_path:
+                continue
             parts = parse(route.path)
             if all(not kind for kind, _ in parts):
                 methods = self._static.setdefault(b"".join(text for _, text in parts), {})

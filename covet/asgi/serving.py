@@ -31,6 +31,9 @@ async def complete(x: AsgiExchange, work: Awaitable[None]) -> None:
             task.uncancel()  # it was the handler that was cancelled, not the server's task
     if task.cancelling() > cancellations:
         raise asyncio.CancelledError  # the server's, which the handler has answered
+    if x.failure is not None and not x.cancelled:
+        # As with Starlette: servers log it, error trackers and test clients see it.
+        raise x.failure
     if x.aborted and not x.cancelled:
         raise ResponseAborted(f"the response to {x.method} {x.path} was given up") from x.cause
 

@@ -51,7 +51,7 @@ def answer_error(x: Exchange, error: BaseException, interface: str) -> None:
         error: what the application raised.
         interface: what the log calls the application.
     """
-    expected = x.cancelled and came_from(error, ClientDisconnected)
+    expected = x.cancelled and came_from_disconnect(error)
     if x.cancelled and x.state is TOLD and not expected:
         # Frameworks raise exceptions of their own on http.disconnect; the traceback is for those who look for it.
         logger.info("The client of %s %s has gone; the application raised %r", x.method, x.path, error)
@@ -76,9 +76,9 @@ def answer_cancellation(x: Exchange) -> None:
         plain_answer(x, 503)
 
 
-def came_from(error: BaseException | None, kind: type[BaseException]) -> bool:
-    """Whether an exception is of a kind, or one was behind it."""
-    while error is not None and not isinstance(error, kind):
+def came_from_disconnect(error: BaseException | None) -> bool:
+    """Whether an exception, or what it came from, is ClientDisconnected."""
+    while error is not None and not isinstance(error, ClientDisconnected):
         error = error.__cause__ or error.__context__
     return error is not None
 

@@ -65,7 +65,7 @@ def asgi_calls(app: AsgiApp, root_path: str, state: Mapping[str, Any]) -> Calls:
         root_path: where it is mounted.
         state: what its lifespan gave.
     """
-    return Calls([(_call_of(app, root_path, state), 200, False)], encode, _returned, _failed)
+    return Calls([(_call_of(app, root_path, state), 200, False)], encode, returned, _failed)
 
 
 def _call_of(app: AsgiApp, root_path: str, state: Mapping[str, Any]) -> Callable[[Exchange], Any]:
@@ -95,7 +95,7 @@ async def _awaited(x: Exchange, result: Any) -> None:
     await result
 
 
-def _returned(x: Exchange, result: Any) -> None:
+def returned(x: Exchange, result: Any) -> None:
     """What follows when the application returns before its response is complete."""
     if x.cancelled:
         x.abort()

@@ -44,7 +44,9 @@ class CovetApplication:
             "forward_unmatched": self.app.answers_unmatched or bool(placement),
             "forward_redirects": bool(placement),
             "routes": [
-                route.engine(number, forward=bool(placement)) for number, route in enumerate(self.app.routes, 1)
+                route.engine(number, forward=bool(placement))
+                for number, route in enumerate(self.app.routes, 1)
+                if route.by_path
             ],
         }
 
@@ -96,6 +98,7 @@ def calls_of(
     """
     statuses = {number: route.status_code for number, route in enumerate(routes, 1)}
     dispatcher = Dispatcher(context, dict(context.app.exception_handlers), statuses, debug=settings.debug)
+    context.behind_layers = bool(placement)
     calls = entries(routes, context, generate=settings.enable_jit)
     if not placement:
         return Calls(calls, encode, dispatcher.render, dispatcher.fail)
@@ -109,9 +112,14 @@ def entries(routes: Sequence[Route], context: Context, *, generate: bool) -> lis
     """What the native runner calls, by route number; number 0 is what no route matched."""
     calls: list[CallEntry] = [(_unmatched(routes), 404, False)]
     for route in routes:
-        if route.handler is None:
+        if route.constant is not None:
             calls.append(None)
             continue
+        made = route.make_entry(context, generate=generate)
+        if made is not None:
+            calls.append(made)
+            continue
+        assert route.handler is not None
         call = make_call(
             route.handler,
             route.parameters,

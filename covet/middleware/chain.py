@@ -6,13 +6,14 @@ from types import CoroutineType
 from typing import Any, cast
 
 from covet.core import Exchange
-from covet.dispatch import Dispatcher
+from covet.dispatch import Dispatcher, known
 from covet.interfaces.answers import toggled
 from covet.middleware import Middleware
 from covet.middleware.base import DispatchFunction, Inside, Layer, RequestResponseEndpoint, dispatch_of
 from covet.requests import Context, Request
-from covet.responses import Answer, Response, StreamingResponse
+from covet.responses import Answer, Response
 from covet.routing import Route, all_methods
+from covet.streaming import StreamingResponse
 
 Entry = tuple[Callable[[Exchange], Any], int, bool] | None
 
@@ -61,15 +62,9 @@ def checked(response: Any) -> Response:
     Raises:
         TypeError: it is no response.
     """
-    content = getattr(response, "body_iterator", None)
-    if content is None:
-        content = getattr(response, "body", None)
-    if content is None or not hasattr(response, "raw_headers"):
+    ours = known(response)
+    if not isinstance(ours, Response):
         raise TypeError(f"a middleware must return a response, not {type(response).__name__}")
-    ours = Response(content) if isinstance(content, bytes) else StreamingResponse(content)
-    ours.status_code = response.status_code
-    ours.raw_headers = list(response.raw_headers)
-    ours.background = getattr(response, "background", None)
     return ours
 
 
@@ -142,6 +137,6 @@ def replaced(response: Response) -> Response:
     """The response with the body that a middleware has put in the place of its own."""
     if isinstance(response, StreamingResponse):
         return response
-    other = StreamingResponse(response.body_iterator, response.status_code)
+    other = StreamingResponse(response.body_iterator, response.status_code, background=response.background)
     other.raw_headers = [pair for pair in response.raw_headers if pair[0] != b"content-length"]
     return other

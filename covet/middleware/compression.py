@@ -1,6 +1,6 @@
 """Compresses response bodies with gzip, Brotli or Zstandard (RFC 9110, section 8.4)."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from covet.asgi.head import ScopeHead
@@ -9,7 +9,8 @@ from covet.datastructures import MutableHeaders
 from covet.middleware.base import AsgiApp, Layer, Receive, RequestResponseEndpoint, Scope, Send
 from covet.middleware.heads import headers_of
 from covet.requests import Request
-from covet.responses import Response, StreamingResponse
+from covet.responses import Response
+from covet.streaming import StreamingResponse
 
 DEFAULT_EXCLUDED_CONTENT_TYPES = (
     "application/grpc",
@@ -125,7 +126,7 @@ class CompressionMiddleware(Layer):
             if "content-length" in headers:
                 headers["content-length"] = str(len(response.body))
 
-    async def _compressed(self, pieces: AsyncIterator[Any], encoder: Encoder) -> AsyncIterator[bytes]:
+    async def _compressed(self, pieces: AsyncIterable[Any], encoder: Encoder) -> AsyncIterator[bytes]:
         try:
             async for piece in pieces:
                 data = piece.encode() if isinstance(piece, str) else bytes(piece)

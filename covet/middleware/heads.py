@@ -55,7 +55,7 @@ class HeadMiddleware(Layer):
         head = ScopeHead(scope)
         response = self.refuse(head, head.root_path)
         if response is not None:
-            await send_whole(response, scope, send)
+            await response(scope, receive, send)
             return
 
         async def decorated(message: Any) -> None:
@@ -70,12 +70,3 @@ def headers_of(message: Any) -> MutableHeaders:
     """The header fields of an http.response.start message; what is changed is changed in the message."""
     message["headers"] = [(bytes(name).lower(), bytes(value)) for name, value in message.get("headers", ())]
     return MutableHeaders(raw=message["headers"])
-
-
-async def send_whole(response: Response, scope: Scope, send: Send) -> None:
-    """Sends a response whose body is at hand, also to a WebSocket handshake."""
-    kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
-    headers = [pair for pair in response.raw_headers if pair[0] != b"content-length"]
-    length = (b"content-length", b"%d" % len(response.body))
-    await send({"type": f"{kind}.start", "status": response.status_code, "headers": [length, *headers]})
-    await send({"type": f"{kind}.body", "body": response.body})

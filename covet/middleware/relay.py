@@ -11,10 +11,12 @@ from covet.asgi.request import AsgiContext
 from covet.asgi.serving import answer_with, complete
 from covet.concurrency import run_in_threadpool
 from covet.core import Exchange
+from covet.dispatch import known
 from covet.exceptions import ClientDisconnect, HTTPException
 from covet.middleware.base import AsgiApp, DispatchFunction, Receive, Scope, Send
 from covet.requests import Request, news_of
-from covet.responses import Response, StreamingResponse
+from covet.responses import Response
+from covet.streaming import StreamingResponse
 
 FILE_PIECE = 262144
 """Bytes of a file that are read and sent at a time."""
@@ -28,23 +30,33 @@ async def relay(app: AsgiApp, dispatch: DispatchFunction, scope: Scope, receive:
     x = AsgiExchange(scope, receive, send)
     x.lifespan_state = scope.setdefault("state", {})
     x.shares_state = True
-    request = AsgiContext(scope.get("app"), {}, {}).request_of(cast(Exchange, x))  # type: ignore[arg-type]
-    inner = Inner(app, scope, request)
+    request = AsgiContext(cast(Any, scope.get("app")), {}, {}).request_of(cast(Exchange, x))
+    begun: list[Inner] = []
+
+    async def call_next(_: Request) -> Response:
+        inner = Inner(app, scope, request)
+        begun.append(inner)
+        return await inner.start()
 
     async def answer() -> None:
-        response: Any = await dispatch(request, inner.call_next)
+        response = known(await dispatch(request, call_next))
         if not isinstance(response, Response):
-            from covet.middleware.chain import checked
-
-            response = checked(response)
+            raise TypeError(f"a middleware must return a response, not {type(response).__name__}")
         await answer_with(x, response)
 
     try:
         await complete(x, answer())
     except BaseException:
-        await inner.cancel()
+        for inner in begun:
+            await inner.cancel()
         raise
-    await inner.end()
+    for inner in begun:
+        await inner.end()
+
+
+async def response_from(app: AsgiApp, scope: Scope, request: Request) -> Response:
+    """The response of an ASGI application to a request that is answered without ASGI otherwise."""
+    return await Inner(app, scope, request).start()
 
 
 class Inner:
@@ -53,74 +65,68 @@ class Inner:
     Args:
         app: the application.
         scope: the request's scope.
-        request: the request, as the middleware sees it; what it has read of the body is given to the application.
+        request: the request, as middleware sees it; what it has read of the body is given to the application.
     """
 
     def __init__(self, app: AsgiApp, scope: Scope, request: Request) -> None:
         self._app = app
         self._scope = scope
         self._request = request
+        self._pipe = Pipe()
         self._task: asyncio.Task[None] | None = None
-        self._sent = asyncio.Event()  # nobody waits for more of the response
         self._body_given = False
 
-    async def call_next(self, request: Request) -> Response:
+    async def start(self) -> Response:
         """Starts the application and gives its response. Raises what it raises before that.
 
         Raises:
             RuntimeError: the application ended without a response.
         """
-        context = copy_context()
-        response = RelayedResponse(context)
-        task = asyncio.get_running_loop().create_task(self._run(response), name="covet-inner", context=context)
+        context, pipe = copy_context(), self._pipe
+        task = asyncio.get_running_loop().create_task(self._run(), name="covet-inner", context=context)
         self._task = task
         try:
-            await asyncio.wait({task, response.begun}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({task, pipe.begun}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             await self.cancel()
             raise
         adopt(context)
-        if not response.begun.done():
+        if not pipe.begun.done():
             task.result()
             raise RuntimeError("No response returned.")
-        return response
+        return RelayedResponse(self, pipe, context)
 
-    async def _run(self, response: "RelayedResponse") -> None:
-        async def send(message: Any) -> None:
-            if not self._sent.is_set():
-                await response.take(message, self._sent)
-
+    async def _run(self) -> None:
         try:
-            await self._app(self._scope, self._receive, send)
+            await self._app(self._scope, self._receive, self._pipe.take)
         except Exception as error:
-            response.error = error
+            self._pipe.error = error
             raise
         finally:
-            response.close()
+            self._pipe.close()
 
     async def _receive(self) -> Any:
         """The request's body, as far as the middleware has left it; then http.disconnect."""
-        request, x = self._request, self._request.exchange
-        if not self._body_given and not self._sent.is_set():
+        request, x, unwanted = self._request, self._request.exchange, self._pipe.unwanted
+        if not self._body_given and not unwanted.is_set():
             request.hand_on()
             try:
-                return self._message(await request.next_piece())
+                piece, more = await request.next_piece()
             except (ClientDisconnect, HTTPException):
                 self._body_given = True
                 return DISCONNECT
-        while not (self._sent.is_set() or x.done or x.cancelled):
-            cast(AsgiExchange, x).watch()
+            self._body_given = not more
+            return {"type": "http.request", "body": piece, "more_body": more}
+        while not (unwanted.is_set() or x.done or x.cancelled):
+            if isinstance(x, AsgiExchange):
+                x.watch()
             with suppress(RuntimeError):  # the exchange has ended
-                await news_of(x)
+                await _either(news_of(x), unwanted)
         return DISCONNECT
 
-    def _message(self, piece: tuple[bytes, bool]) -> Any:
-        self._body_given = not piece[1]
-        return {"type": "http.request", "body": piece[0], "more_body": piece[1]}
-
     async def end(self) -> None:
-        """The response has been sent: waits until the application has ended. Raises what it raises."""
-        self._sent.set()
+        """Nobody wants more of the response: waits until the application has ended. Raises what it raises."""
+        self._pipe.unwanted.set()
         if self._task is not None and not self._task.cancelled():
             try:
                 await self._task
@@ -130,7 +136,7 @@ class Inner:
 
     async def cancel(self) -> None:
         """Gives the application up."""
-        self._sent.set()
+        self._pipe.unwanted.set()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -138,36 +144,30 @@ class Inner:
                 self._task.exception()  # it is known to whoever gave it up
 
 
-class RelayedResponse(StreamingResponse):
-    """The response of an ASGI application, of which the next piece is taken when somebody asks for it.
+class Pipe:
+    """Takes the messages of an application's response; each piece of the body waits until it is asked for."""
 
-    Args:
-        context: the context that the application runs in.
-    """
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._pieces: asyncio.Queue[Any] = asyncio.Queue(1)
-        self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._ended = False
+    def __init__(self) -> None:
+        self.begun: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.unwanted = asyncio.Event()
         self.error: Exception | None = None
-        super().__init__(self._body())
+        self._pieces: asyncio.Queue[Any] = asyncio.Queue(1)
+        self._ended = False
 
-    async def take(self, message: Mapping[str, Any], sent: asyncio.Event) -> None:
-        """Takes a message of the application. Waits, after the last one, until the response has been sent."""
+    async def take(self, message: Mapping[str, Any]) -> None:
+        """Takes a message. After the last one it waits until the response has been sent."""
         kind = message["type"]
-        if kind == "http.response.start":
-            self.status_code = message["status"]
-            self.raw_headers = [(bytes(name).lower(), bytes(value)) for name, value in message.get("headers", ())]
-            if not self.begun.done():
-                self.begun.set_result(None)
+        if self.unwanted.is_set():
+            return
+        if kind == "http.response.start" and not self.begun.done():
+            self.begun.set_result(message)
         elif kind in ("http.response.body", "http.response.pathsend"):
             if self._pieces.full():
-                await _either(self._pieces.put(message), sent)
+                await _either(self._pieces.put(message), self.unwanted)
             else:
                 self._pieces.put_nowait(message)
             if not message.get("more_body", False):
-                await sent.wait()
+                await self.unwanted.wait()
 
     def close(self) -> None:
         """The application has ended: nothing more comes."""
@@ -175,7 +175,8 @@ class RelayedResponse(StreamingResponse):
         if self._pieces.empty():
             self._pieces.put_nowait(None)
 
-    async def _body(self) -> AsyncIterator[Any]:
+    async def body(self, hold: "Hold", context: Context) -> AsyncIterator[Any]:
+        """The pieces of the body. Raises what the application raises meanwhile."""
         more = True
         while more:
             message = None if self._ended and self._pieces.empty() else await self._pieces.get()
@@ -188,14 +189,51 @@ class RelayedResponse(StreamingResponse):
             if message.get("body"):
                 yield message["body"]
             more = message.get("more_body", False)
-        adopt(self._context)
+        adopt(context)
+
+
+class Hold:
+    """Says that nobody wants more of a response when the last reference to it is gone."""
+
+    def __init__(self, unwanted: asyncio.Event) -> None:
+        self._unwanted = unwanted
+
+    def __del__(self) -> None:
+        self._unwanted.set()
+
+
+class RelayedResponse(StreamingResponse):
+    """The response of an ASGI application, of which the next piece is taken when somebody asks for it."""
+
+    def __init__(self, inner: Inner, pipe: Pipe, context: Context) -> None:
+        # The application does not refer to this response, so one that is thrown away lets go of it.
+        self._hold = Hold(pipe.unwanted)
+        self._inner = inner
+        super().__init__(pipe.body(self._hold, context))
+        head = pipe.begun.result()
+        self.status_code = head["status"]
+        self.raw_headers = [(bytes(name).lower(), bytes(value)) for name, value in head.get("headers", ())]
+
+    def answer(self, x: Exchange) -> Coroutine[Any, Any, None]:
+        """Sends the response and waits until the application has ended."""
+        return self._answer(x)
+
+    async def _answer(self, x: Exchange) -> None:
+        try:
+            await super().answer(x)
+        except BaseException:
+            await self._inner.cancel()
+            raise
+        await self._inner.end()
 
 
 async def _either(work: Coroutine[Any, Any, None], event: asyncio.Event) -> None:
-    """Waits for the work, or until an event makes it pointless."""
+    """Waits for the work, or until an event makes it pointless. Raises what the work raises."""
     first, second = asyncio.ensure_future(work), asyncio.ensure_future(event.wait())
     try:
         await asyncio.wait({first, second}, return_when=asyncio.FIRST_COMPLETED)
+        if first.done():
+            first.result()
     finally:
         first.cancel()
         second.cancel()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 from covet.asgi.exchange import AsgiExchange
 from covet.asgi.serving import complete
 from covet.core import Exchange
-from covet.interfaces.answers import ClientDisconnected, came_from
+from covet.interfaces.answers import came_from_disconnect
 from covet.middleware import Middleware
 from covet.middleware.base import AsgiApp, Receive, Scope, Send
 
@@ -52,7 +52,7 @@ class Stack:
         try:
             await self._app(scope, receive, noting)
         except Exception as error:
-            if started or came_from(error, ClientDisconnected):
+            if started or came_from_disconnect(error):
                 raise
             x = AsgiExchange(scope, receive, send)
             await complete(x, self._fail(x, error))

@@ -8,10 +8,10 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import date
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from covet import CovetPy, HTTPException, PlainTextResponse, Request, Response, StreamingResponse
+from covet import CovetPy, HTTPException, PlainTextResponse, Query, Request, Response, StreamingResponse
 
 events: list[str] = []
 
@@ -87,7 +87,7 @@ async def span(start: str, end: str) -> list[str]:
 
 
 @app.get("/lists")
-async def lists(tag: list[str], day: date, limit: int = 3) -> list[Any]:
+async def lists(tag: Annotated[list[str], Query()], day: date, limit: int = 3) -> list[Any]:
     return [tag, day, limit]
 
 

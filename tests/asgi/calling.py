@@ -17,6 +17,8 @@ class Called(NamedTuple):
     headers: dict[bytes, bytes]
     body: bytes
     messages: list[dict[str, Any]]
+    raised: Exception | None = None
+    """What the application raised after it had answered."""
 
 
 def scope_of(path: str = "/", method: str = "GET", **members: Any) -> dict[str, Any]:
@@ -45,11 +47,17 @@ async def called(app: Any, scope: dict[str, Any], events: Sequence[Any] = (), se
         await asyncio.sleep(0)
         messages.append(message)
 
-    await asyncio.wait_for(app(scope, receive, send), 20)
+    raised = None
+    try:
+        await asyncio.wait_for(app(scope, receive, send), 20)
+    except Exception as error:
+        if not messages or messages[-1].get("more_body", True):
+            raise
+        raised = error
     if not messages:
         return Called(0, {}, b"", messages)
     body = b"".join(message.get("body", b"") for message in messages[1:])
-    return Called(messages[0]["status"], dict(messages[0]["headers"]), body, messages)
+    return Called(messages[0]["status"], dict(messages[0]["headers"]), body, messages, raised)
 
 
 def call(app: Any, path: str = "/", method: str = "GET", **members: Any) -> Called:
@@ -66,7 +74,7 @@ class Alive:
         self._from_app: asyncio.Queue[Any] = asyncio.Queue()
 
     async def __aenter__(self) -> dict[str, Any]:
-        self._task = asyncio.create_task(self._app(self._scope, self._to_app.get, self._from_app.put))
+        self.task = asyncio.create_task(self._app(self._scope, self._to_app.get, self._from_app.put))
         self._to_app.put_nowait({"type": "lifespan.startup"})
         answer: dict[str, Any] = await self._from_app.get()
         return answer
@@ -75,6 +83,6 @@ class Alive:
         self, kind: type[BaseException] | None, e: BaseException | None, t: TracebackType | None
     ) -> None:
         self._to_app.put_nowait({"type": "lifespan.shutdown"})
-        if not self._task.done():
+        if not self.task.done():
             self.ended = await self._from_app.get()
-        await self._task
+        await asyncio.wait([self.task])

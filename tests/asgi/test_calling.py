@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from covet import CovetPy, Request, StreamingResponse
+from covet import CovetPy, HTTPException, PlainTextResponse, Request, StreamingResponse
 from covet.asgi.exchange import SEND_AHEAD, ResponseAborted
 
 from .app import app, events
@@ -63,6 +63,8 @@ def test_a_lifespan_that_fails(event: str) -> None:
         alive = Alive(app)
         async with alive as started:
             pass
+        with pytest.raises(OSError, match="no database"):
+            await alive.task
         return started if event == "startup" else alive.ended
 
     answer = asyncio.run(run())
@@ -150,6 +152,31 @@ def test_a_call_that_is_cancelled_ends_its_handler() -> None:
 def test_a_body_that_ends_early() -> None:
     half = {"type": "http.request", "body": b"half", "more_body": True}
     assert asyncio.run(called(app, scope_of("/echo", "POST"), [half, GONE])).status == 400
+
+
+def test_errors_are_raised_once_they_are_answered() -> None:
+    app = CovetPy()
+
+    @app.get("/")
+    async def root() -> None:
+        raise KeyError("as the test asked")
+
+    @app.get("/refused")
+    async def refused() -> None:
+        raise HTTPException(409)
+
+    answer = call(app)
+    assert (answer.status, answer.body) == (500, b"Internal Server Error")
+    assert isinstance(answer.raised, KeyError)
+    assert call(app, "/refused").raised is None
+
+    @app.exception_handler(Exception)
+    async def handle(request: Request, error: Exception) -> PlainTextResponse:
+        return PlainTextResponse("sorry", 500)
+
+    answer = call(app)
+    assert (answer.status, answer.body) == (500, b"sorry")
+    assert isinstance(answer.raised, KeyError)
 
 
 def test_a_broken_stream_is_an_error_of_the_call() -> None:

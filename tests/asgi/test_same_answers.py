@@ -113,7 +113,7 @@ async def answer_of(client: httpx.AsyncClient, case: Case) -> dict[str, Any]:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.method} {case.path[:60]} {len(case.body) or ''}")
 def test_same_answer(engine: Server, case: Case) -> None:
     async def both() -> None:
-        transport = httpx.ASGITransport(app=app)
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with (
             httpx.AsyncClient(base_url=engine.url, timeout=20) as real,
             httpx.AsyncClient(base_url=engine.url, transport=transport) as direct,
@@ -186,7 +186,7 @@ def test_handlers_for_what_matches_no_route(tmp_path: Path) -> None:
     with served("unmatched:app", app_dir=tmp_path) as server:
 
         async def compare() -> None:
-            transport = httpx.ASGITransport(app=names["app"])
+            transport = httpx.ASGITransport(app=names["app"], raise_app_exceptions=False)
             async with (
                 httpx.AsyncClient(base_url=server.url) as real,
                 httpx.AsyncClient(base_url=server.url, transport=transport) as direct,

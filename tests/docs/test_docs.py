@@ -83,6 +83,11 @@ def test_settings_table_is_complete(page: str) -> None:
         for name, parameter in signature.parameters.items()
         if parameter.kind is not inspect.Parameter.VAR_KEYWORD
     }
+    if page == "README.md":
+        # Those of the server; what the OpenAPI document and routes say is in the other table only.
+        first = list(defaults)[: list(defaults).index("on_shutdown") + 1]
+        assert set(first) == set(documented)
+        defaults = {name: defaults[name] for name in first}
     assert documented == defaults
 
 

@@ -99,6 +99,13 @@ class FakeExchange:
     def headers(self) -> list[tuple[bytes, bytes]]:
         return list(self._headers)
 
+    def scope(self, template: dict[str, Any], /) -> dict[str, Any]:
+        return {**template, "method": self.method, "path": self.path, "headers": self.headers()}
+
+    @property
+    def lost(self) -> bool:
+        return self.cancelled
+
     def body_whole(self) -> bytes | None:
         if not self._body:
             return b""
@@ -151,6 +158,9 @@ class FakeExchange:
 
     def abort(self) -> None:
         self.done = self.aborted = True
+
+    def leave(self) -> None:
+        assert self.done
 
 
 BROKEN = BodyBroken("the request body ended before it was complete")

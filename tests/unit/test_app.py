@@ -70,14 +70,6 @@ def test_routes_that_cannot_be(path: str, options: dict[str, Any], message: str)
         CovetPy().route(path, **options)(handler)
 
 
-def test_handlers_cannot_yield() -> None:
-    async def generator() -> AsyncIterator[int]:
-        yield 1
-
-    with pytest.raises(TypeError, match="return a StreamingResponse"):
-        CovetPy().get("/")(generator)
-
-
 def test_what_the_runner_is_given() -> None:
     app = CovetPy()
     app.get("/a/{item}")(handler)

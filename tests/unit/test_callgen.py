@@ -8,19 +8,26 @@ import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import date
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from covet import Query
 from covet.callgen import make_call
 from covet.exceptions import RequestValidationError
-from covet.params import parameters_of
+from covet.parameter import Parameter, plain_parameters
 from covet.requests import Context, Request
 
 from .fakes import FakeExchange
+
+
+def plain(handler: Callable[..., Any], path: tuple[str, ...], route: str) -> list[Parameter]:
+    found = plain_parameters(handler, path, route)
+    assert found is not None
+    return found
 
 
 class Size(enum.Enum):
@@ -30,7 +37,7 @@ class Size(enum.Enum):
 
 def call_both(handler: Callable[..., Any], path: tuple[str, ...], **exchange: Any) -> Any:
     """What `handler` gives by either way; asserts that it is the same."""
-    parameters = parameters_of(handler, path, "route")
+    parameters = plain(handler, path, "route")
     context = Context(None, {1: path}, {})  # type: ignore[arg-type]
     results = []
     for generate in (True, False):
@@ -55,7 +62,7 @@ def everything(
     day: date | None = None,
     size: Size = Size.small,
     order: Literal["a", "b"] = "a",
-    tags: list[int] = [1],  # noqa: B006 - a default list is copied for each request
+    tags: Annotated[list[int], Query()] = [1],  # noqa: B006 - a default list is copied for each request
     key: UUID | None = None,
     *,
     only: int = 3,
@@ -86,7 +93,7 @@ def test_values() -> None:
 
 
 def test_all_errors_are_collected_those_of_the_path_first() -> None:
-    def handler(q: int, must: str, item: int, tags: list[int]) -> None: ...
+    def handler(q: int, must: str, item: int, tags: Annotated[list[int], Query()]) -> None: ...
 
     kind, errors = call_both(handler, ("item",), params=("x",), query="q=y&tags=1&tags=z")
     assert kind == "invalid"
@@ -99,7 +106,7 @@ def test_all_errors_are_collected_those_of_the_path_first() -> None:
 
 
 def test_a_default_list_is_not_shared() -> None:
-    def handler(tags: list[str] = ["a"]) -> list[str]:  # noqa: B006
+    def handler(tags: Annotated[list[str], Query()] = ["a"]) -> list[str]:  # noqa: B006
         tags.append("b")
         return tags
 
@@ -126,7 +133,7 @@ def test_no_request_is_made_for_scalars() -> None:
 
     for generate in (True, False):
         x = FakeExchange(params=("5",))
-        call = make_call(handler, parameters_of(handler, ("item",), "r"), lambda x: pytest.fail(), generate=generate)
+        call = make_call(handler, plain(handler, ("item",), "r"), lambda x: pytest.fail(), generate=generate)
         assert call(x) == 5  # type: ignore[arg-type]
         assert x.state is None
 
@@ -142,7 +149,7 @@ def test_blocking_handlers_run_in_a_thread_with_the_context(generate: bool) -> N
     async def main() -> Any:
         variable.set("here")
         call = make_call(
-            handler, parameters_of(handler, ("item",), "r"), lambda x: pytest.fail(), blocking=True, generate=generate
+            handler, plain(handler, ("item",), "r"), lambda x: pytest.fail(), blocking=True, generate=generate
         )
         return await call(FakeExchange(params=("5",)))  # type: ignore[arg-type]
 

@@ -170,7 +170,7 @@ def test_http_exceptions() -> None:
     assert failed(CovetPy(), HTTPException(404)).sent == b'{"detail":"Not Found"}'
     assert failed(CovetPy(), HTTPException(304)).sent == b""
     assert str(HTTPException(404)) == "404: Not Found"
-    assert repr(HTTPException(499)) == "HTTPException(status_code=499, detail='Unknown Error')"
+    assert repr(HTTPException(499)) == "HTTPException(status_code=499, detail='')"
 
 
 def test_validation_errors() -> None:

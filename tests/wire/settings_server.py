@@ -5,9 +5,9 @@ import gc
 import json
 import sys
 from types import FunctionType
-from typing import Any
+from typing import Annotated, Any
 
-from covet import CovetPy, PlainTextResponse, Request, Response
+from covet import CovetPy, PlainTextResponse, Query, Request, Response
 from covet.config import ServeOptions
 from covet.log import configure
 from covet.server import Server
@@ -22,7 +22,9 @@ def application(settings: dict[str, Any]) -> CovetPy:
         return {"title": request.app.title, "version": request.app.version, "debug": request.app.debug}
 
     @app.get("/typed/{n}")
-    async def typed(n: int, q: str = "none", x: float = 0.5, flags: list[bool] | None = None) -> list[object]:
+    async def typed(
+        n: int, q: str = "none", x: float = 0.5, flags: Annotated[list[bool] | None, Query()] = None
+    ) -> list[object]:
         return [n, q, x, flags]
 
     @app.get("/generated")

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Any, NewType, Optional
 
 import msgspec
 import pytest
 
-from covet import CovetPy, Request
-from covet.params import parameters_of
+from covet import CovetPy, Depends, Path, Query, Request
+from covet.parameter import Parameter, plain_parameters
 
 UserId = NewType("UserId", int)
 
 
+def plain(handler: Callable[..., Any], path: Sequence[str], route: str) -> list[Parameter]:
+    found = plain_parameters(handler, path, route)
+    assert found is not None
+    return found
+
+
 def kinds(handler: Callable[..., Any], *path: str) -> list[tuple[str, str, Any, bool]]:
-    return [(p.name, p.source, p.native, p.many) for p in parameters_of(handler, path, "GET /x")]
+    return [(p.name, p.source, p.native, p.many) for p in plain(handler, path, "GET /x")]
 
 
 def test_sources_and_types() -> None:
@@ -24,7 +30,7 @@ def test_sources_and_types() -> None:
         a: int,
         request: Request,
         b: Optional[str] = None,  # noqa: UP045 - both ways to write it
-        c: "list[float]" = [],  # noqa: B006, UP037
+        c: "Annotated[list[float], Query()]" = [],  # noqa: B006, UP037
         d: UserId = UserId(1),
         e=None,
         f: Annotated[bool, "a note"] = False,
@@ -54,7 +60,7 @@ def test_variables_of_an_enclosing_function_may_come_later() -> None:
     async def handler(a: int, request: Request) -> list[Any]:
         return [later]
 
-    assert [parameter.name for parameter in parameters_of(handler, (), "route")] == ["a", "request"]
+    assert [parameter.name for parameter in plain(handler, (), "route")] == ["a", "request"]
     later = 1
 
 
@@ -73,16 +79,19 @@ class Unknown: ...
 
 
 def bad_type(a: Unknown) -> None: ...
-def bad_union(a: int | str) -> None: ...
-def bad_list_of_lists(a: list[list[int]]) -> None: ...
-def bad_dict(a: dict[str, int]) -> None: ...
+def bad_path_and_query(a: int = Path()) -> None: ...
+def bad_twice(a: Annotated[int, Query()] = Query(1)) -> None: ...
+def bad_default(a: Annotated[int, Query(1)]) -> None: ...
+def bad_dict(a: Annotated[dict[str, int], Query()]) -> None: ...
+def bad_depends(a: int = Depends(3)) -> None: ...  # type: ignore[call-overload]
 def bad_name(a: Missing) -> None: ...  # type: ignore[name-defined]  # noqa: F821
 def bad_star(*a: int) -> None: ...
 def bad_path_list(item: list[int]) -> None: ...
 
 
 @pytest.mark.parametrize(
-    "handler", [bad_type, bad_union, bad_list_of_lists, bad_dict, bad_name, bad_star, bad_path_list]
+    "handler",
+    [bad_type, bad_path_and_query, bad_twice, bad_default, bad_dict, bad_depends, bad_name, bad_star, bad_path_list],
 )
 def test_what_cannot_come_from_a_request_is_refused_when_it_is_registered(handler: Callable[..., Any]) -> None:
     name = "item" if handler is bad_path_list else "a"

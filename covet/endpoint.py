@@ -1,0 +1,230 @@
+"""From a request to a route's response: its plan, its handler, and what becomes of the result."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+from covet.concurrency import run_in_threadpool
+from covet.core import Exchange
+from covet.dispatch import NO_BODY, is_status, to_response
+from covet.encoders import encode
+from covet.exceptions import RequestValidationError, ResponseValidationError
+from covet.params import UNSET
+from covet.requests import Request
+from covet.responses import Response
+from covet.solve import Plan, Solved, Stacks, overridden
+
+if TYPE_CHECKING:
+    from covet.apiroute import APIRoute
+
+RouteHandler = Callable[[Request], Awaitable[Response]]
+STACKS = "covet.stacks"
+"""The key in a request's scope for where dependencies that yield are left."""
+
+
+class Endpoint:
+    """Answers a route's requests when it takes more than calling a function with plain parameters.
+
+    Args:
+        route: the route.
+    """
+
+    def __init__(self, route: "APIRoute") -> None:
+        self.route = route
+        self.plan = self._plan_of(route.dependant)
+        self._overridden: tuple[Any, Plan] | None = None
+        self.field = route.checked_field
+        self.options = route.response_options
+        self.is_coroutine = route.dependant.kind == "async"
+        self.stream = self._stream_item if route.is_generator else None
+
+    def _plan_of(self, dependant: Any) -> Plan:
+        return Plan(dependant, strict_content_type=self.route.strict_content_type, form_limits=self.route.form_limits)
+
+    def current(self) -> Plan:
+        """The plan, with what `dependency_overrides` says now."""
+        overrides = self.route.overrides()
+        if not overrides:
+            return self.plan
+        key = tuple(overrides.items())
+        if self._overridden is None or self._overridden[0] != key:
+            dependant = overridden(self.route.dependant, dict(overrides), self.route.param_names)
+            self._overridden = (key, self._plan_of(dependant))
+        return self._overridden[1]
+
+    async def respond(self, request: Request, stacks: Stacks) -> Response:
+        """The response to a request.
+
+        Raises:
+            RequestValidationError: the request does not fit the parameters.
+            ResponseValidationError: the result does not fit the response model.
+            Exception: what dependencies and the handler raise.
+        """
+        plan = self.current()
+        body: Any = UNSET
+        if plan.body is not None:
+            body = await plan.body.read(request)
+            if plan.body.is_form:
+                stacks.request.push_async_callback(request.close)
+        solved, errors = await plan.solve(request, stacks, body)
+        if errors:
+            raise RequestValidationError(errors, body=None if body is UNSET else body)
+        if self.stream is not None:
+            return self._streamed(plan.dependant.call(**solved.values), solved)
+        if self.is_coroutine:
+            result = await plan.dependant.call(**solved.values)
+        else:
+            result = await run_in_threadpool(plan.dependant.call, **solved.values)
+            if inspect.isawaitable(result):
+                result = await result
+        return self.response(result, solved)
+
+    # ---- results --------------------------------------------------------------------
+
+    def response(self, result: Any, solved: Solved) -> Response:
+        """The response for what the handler returned."""
+        if isinstance(result, Response):
+            if result.background is None:
+                result.background = solved.background
+            return result
+        response = self._rendered(result, solved)
+        response.background = solved.background
+        if solved.response is not None:
+            response.raw_headers.extend(solved.response.raw_headers)
+        return response
+
+    def _rendered(self, result: Any, solved: Solved) -> Response:
+        declared = self.route.declared_status
+        own = None if solved.response is None else solved.response.status_code
+        status, headers = own or declared, None
+        if type(result) is tuple and len(result) in (2, 3) and is_status(result[1]):
+            result, status, *rest = result
+            headers = dict(rest[0]) if rest and rest[0] else None
+            if isinstance(result, Response):
+                return to_response((result, status, headers), status)
+        if self.field is None and self.route.default_class:
+            return to_response(result if headers is None else (result, status, headers), status or 200)
+        if hasattr(result, "raw_headers") and callable(result):
+            return to_response(result, status or 200)  # another framework's response
+        named: dict[str, Any] = {"headers": headers}
+        if status is not None:
+            named["status_code"] = status
+        if self.route.default_class:
+            body = self._checked(result, self.field.serialize_json)
+            response = Response(body, media_type="application/json", **named)
+        else:
+            response = self.route.response_class(self._content(result), **named)
+        if response.status_code in NO_BODY:
+            response.body = b""
+        return response
+
+    def _content(self, result: Any) -> Any:
+        if self.field is not None:
+            return self._checked(result, self.field.serialize)
+        from covet.encoders import jsonable_encoder
+
+        return jsonable_encoder(result)
+
+    def _checked(self, result: Any, serialize: Callable[..., Any]) -> Any:
+        errors: list[dict[str, Any]] = []
+        value = self.field.validate(result, ("response",), errors)
+        if errors:
+            raise ResponseValidationError(errors, body=result)
+        return serialize(value, **self.options)
+
+    # ---- handlers that yield -----------------------------------------------------------
+
+    def _streamed(self, generator: Any, solved: Solved) -> Response:
+        from covet.streaming import stream_of
+
+        response_class = None if self.route.default_class else self.route.response_class
+        response: Response = stream_of(generator, response_class, self._stream_item)
+        own = None if solved.response is None else solved.response.status_code
+        response.status_code = own or self.route.declared_status or response.status_code
+        response.background = solved.background
+        if solved.response is not None:
+            response.raw_headers.extend(solved.response.raw_headers)
+        return response
+
+    def _stream_item(self, item: Any) -> bytes:
+        """One item of a stream in JSON."""
+        field = self.route.stream_item_field
+        if field is None:
+            return encode(item)
+        errors: list[dict[str, Any]] = []
+        value = field.validate(item, ("response",), errors)
+        if errors:
+            raise ResponseValidationError(errors, body=item)
+        return field.serialize_json(value, **self.options)
+
+    # ---- calls ------------------------------------------------------------------------------
+
+    def handler(self) -> RouteHandler:
+        """What answers a Request, for routes of classes of their own: their stacks are in its scope."""
+
+        async def handle(request: Request) -> Response:
+            return await self.respond(request, request.scope[STACKS])
+
+        return handle
+
+    def call(
+        self, request_of: Callable[[Exchange], Request], taken: Callable[[Exchange], Any] | None = None
+    ) -> Callable[[Exchange], Coroutine[Any, Any, Any]]:
+        """What the runner calls with an exchange.
+
+        Args:
+            request_of: gives the Request of an exchange.
+            taken: calls the handler, if all its parameters are plain.
+        """
+        route = self.route
+        custom = route.custom_handler(self)
+
+        async def whole(x: Exchange) -> Any:
+            request = request_of(x)
+            sent = False
+            async with AsyncExitStack() as request_stack:
+                async with AsyncExitStack() as function_stack:
+                    stacks = Stacks(request_stack, function_stack)
+                    if custom is None:
+                        response = await self.respond(request, stacks)
+                    else:
+                        request.scope[STACKS] = stacks
+                        response = await custom(request)
+                answer = response.answer(x)
+                if answer is not None:
+                    await answer
+                sent = True
+            if not sent:
+                raise RuntimeError(
+                    "a dependency that yields has swallowed an exception: it must raise it again, or another one"
+                )
+
+        async def checked(x: Exchange) -> Any:
+            # Plain parameters, but a result that is to be checked.
+            result = taken(x)  # type: ignore[misc]
+            if inspect.isawaitable(result):
+                result = await result
+            return self.response(result, NOTHING)
+
+        async def light(x: Exchange) -> Any:
+            # Nothing is left open, so the response may be sent by whoever called.
+            return await self.respond(request_of(x), NO_STACKS)
+
+        plain = custom is None and not self.plan.yields and (self.plan.body is None or not self.plan.body.is_form)
+
+        if taken is not None:
+            return checked
+
+        def call(x: Exchange) -> Coroutine[Any, Any, Any]:
+            return light(x) if plain and not route.overrides() else whole(x)
+
+        return call
+
+
+class _NoStack(AsyncExitStack):
+    """Stands where a plan has nothing to leave."""
+
+
+NOTHING = Solved({})
+NO_STACKS = Stacks(_NoStack(), _NoStack())

@@ -1,0 +1,542 @@
+"""Routers: routes that belong together, and that an application or another router includes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeVar, Unpack, overload
+
+from covet.apiroute import APIRoute, RouteOptions, generate_unique_id
+from covet.defaults import Default, DefaultPlaceholder, chosen
+from covet.dispatch import to_response
+from covet.lifespan import Hook
+from covet.mounts import Host, Mount, WebSocketRoute
+from covet.responses import JSONResponse, Response
+from covet.routing import NoMatchFound, Route, checked_methods, path_for
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+Decorator = Callable[[Handler], Handler]
+
+
+class RouteMethods:
+    """The decorators that register handlers; what they register is up to `add_api_route`."""
+
+    def add_api_route(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        methods: Sequence[str] | set[str] | None = None,
+        **options: Unpack[RouteOptions],
+    ) -> Route:
+        """Registers a handler.
+
+        Args:
+            path: such as "/items/{item_id}", "{n:int}", "{x:float}", "{u:uuid}" or, at the end, "{rest:path}".
+            endpoint: an `async def` function, a `def` function, which runs in a thread, or one that yields.
+            methods: the methods that it answers; GET if it is None.
+            options: see RouteOptions.
+
+        Raises:
+            TypeError: the handler has a parameter that cannot come from a request.
+            ValueError: the path, the methods or the status cannot be used.
+        """
+        raise NotImplementedError
+
+    def add_api_websocket_route(
+        self, path: str, endpoint: Callable[..., Any], name: str | None = None, *, dependencies: Any = None
+    ) -> Route:
+        """Registers a handler of WebSockets.
+
+        Args:
+            path: as for `add_api_route`.
+            endpoint: an `async def` function with a parameter of the type WebSocket.
+            name: what the route is called; the handler's name if it is None.
+            dependencies: dependencies whose results nobody wants.
+        """
+        raise NotImplementedError
+
+    def add_constant(
+        self,
+        path: str,
+        constant: Any,
+        methods: Sequence[str] = ("GET",),
+        *,
+        status_code: int = 200,
+        name: str | None = None,
+    ) -> Route:
+        """Registers an answer that the engine gives without Python.
+
+        Args:
+            path: as for `add_api_route`.
+            constant: a Response, or anything else that a handler may return.
+            methods: the methods that it answers.
+            status_code: the status if `constant` names none.
+            name: what the route is called.
+        """
+        response = to_response(constant, status_code)
+        if not hasattr(response, "body"):
+            raise TypeError(f"route {path}: a StreamingResponse cannot be constant")
+        route = Route(path, checked_methods(methods, path), status_code=status_code, name=name or "", constant=response)
+        self._register(route)
+        return route
+
+    def _register(self, route: Route) -> None:
+        raise NotImplementedError
+
+    def add_route(
+        self,
+        path: str,
+        handler: Callable[..., Any],
+        methods: Sequence[str] = ("GET",),
+        **options: Unpack[RouteOptions],
+    ) -> Route:
+        """`add_api_route` with Starlette's name."""
+        return self.add_api_route(path, handler, methods=methods, **options)
+
+    @overload
+    def route(self, path: str, methods: Sequence[str] = ..., *, constant: Response, **options: Any) -> Route: ...
+    @overload
+    def route(self, path: str, methods: Sequence[str] = ..., **options: Unpack[RouteOptions]) -> Decorator[Any]: ...
+    def route(self, path: str, methods: Sequence[str] = ("GET",), **options: Any) -> Any:
+        """Registers the decorated handler for several methods; see `add_api_route` for the options.
+
+        With `constant=`, it registers that answer and there is nothing to decorate.
+        """
+        constant = options.pop("constant", None)
+        if constant is not None:
+            return self.add_constant(path, constant, methods, **options)
+
+        def register(handler: Handler) -> Handler:
+            self.add_api_route(path, handler, methods=methods, **options)
+            return handler
+
+        return register
+
+    def api_route(
+        self, path: str, *, methods: Sequence[str] | None = None, **options: Unpack[RouteOptions]
+    ) -> Callable[[Handler], Handler]:
+        """Registers the decorated handler for several methods; see `add_api_route` for the options."""
+
+        def register(handler: Handler) -> Handler:
+            self.add_api_route(path, handler, methods=methods, **options)
+            return handler
+
+        return register
+
+    @overload
+    def get(self, path: str, *, constant: Response, **options: Any) -> Route: ...
+    @overload
+    def get(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Handler], Handler]: ...
+    def get(self, path: str, **options: Any) -> Any:
+        """Registers the decorated handler for GET; see `add_api_route` for the options."""
+        return self.route(path, ("GET",), **options)
+
+    @overload
+    def post(self, path: str, *, constant: Response, **options: Any) -> Route: ...
+    @overload
+    def post(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Handler], Handler]: ...
+    def post(self, path: str, **options: Any) -> Any:
+        """Registers the decorated handler for POST; see `add_api_route` for the options."""
+        return self.route(path, ("POST",), **options)
+
+    @overload
+    def put(self, path: str, *, constant: Response, **options: Any) -> Route: ...
+    @overload
+    def put(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Handler], Handler]: ...
+    def put(self, path: str, **options: Any) -> Any:
+        """Registers the decorated handler for PUT; see `add_api_route` for the options."""
+        return self.route(path, ("PUT",), **options)
+
+    @overload
+    def patch(self, path: str, *, constant: Response, **options: Any) -> Route: ...
+    @overload
+    def patch(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Handler], Handler]: ...
+    def patch(self, path: str, **options: Any) -> Any:
+        """Registers the decorated handler for PATCH; see `add_api_route` for the options."""
+        return self.route(path, ("PATCH",), **options)
+
+    @overload
+    def delete(self, path: str, *, constant: Response, **options: Any) -> Route: ...
+    @overload
+    def delete(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Handler], Handler]: ...
+    def delete(self, path: str, **options: Any) -> Any:
+        """Registers the decorated handler for DELETE; see `add_api_route` for the options."""
+        return self.route(path, ("DELETE",), **options)
+
+    @overload
+    def head(self, path: str, *, constant: Response, **options: Any) -> Route: ...
+    @overload
+    def head(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Handler], Handler]: ...
+    def head(self, path: str, **options: Any) -> Any:
+        """Registers the decorated handler for HEAD; see `add_api_route` for the options."""
+        return self.route(path, ("HEAD",), **options)
+
+    @overload
+    def options(self, path: str, *, constant: Response, **options: Any) -> Route: ...
+    @overload
+    def options(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Handler], Handler]: ...
+    def options(self, path: str, **options: Any) -> Any:
+        """Registers the decorated handler for OPTIONS; see `add_api_route` for the options."""
+        return self.route(path, ("OPTIONS",), **options)
+
+    def trace(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Handler], Handler]:
+        """Registers the decorated handler for TRACE; see `add_api_route` for the options."""
+        return self.api_route(path, methods=("TRACE",), **options)
+
+    def stream(
+        self, path: str, methods: Sequence[str] = ("GET",), **options: Unpack[RouteOptions]
+    ) -> Callable[[Handler], Handler]:
+        """Registers the decorated generator function: bytes and text that it yields are sent as they come.
+
+        See `add_api_route` for the options. `response_class` is StreamingResponse if it is not given.
+        """
+        from covet.streaming import StreamingResponse
+
+        options.setdefault("response_class", StreamingResponse)
+        return self.api_route(path, methods=methods, **options)
+
+    def websocket(
+        self, path: str, name: str | None = None, *, dependencies: Sequence[Any] | None = None
+    ) -> Callable[[Handler], Handler]:
+        """Registers the decorated handler of WebSockets; see `add_api_websocket_route`."""
+
+        def register(handler: Handler) -> Handler:
+            self.add_api_websocket_route(path, handler, name, dependencies=dependencies)
+            return handler
+
+        return register
+
+    def websocket_route(self, path: str, name: str | None = None) -> Callable[[Handler], Handler]:
+        """`websocket` with Starlette's name."""
+        return self.websocket(path, name)
+
+    def add_websocket_route(self, path: str, route: Callable[..., Any], name: str | None = None) -> Route:
+        """`add_api_websocket_route` with Starlette's name."""
+        return self.add_api_websocket_route(path, route, name)
+
+
+@dataclass(frozen=True)
+class Inclusion:
+    """What whoever includes a router adds to its routes; see `APIRouter.include_router`."""
+
+    parent: "APIRouter"
+    prefix: str
+    options: Mapping[str, Any]
+
+
+class APIRouter(RouteMethods):
+    """Routes that belong together.
+
+    Args:
+        prefix: what their paths begin with, such as "/users".
+        tags: tags of all of them, in the OpenAPI document.
+        dependencies: dependencies of all of them, whose results nobody wants.
+        default_response_class: the class of responses to results that are none.
+        responses: further responses, in the OpenAPI document.
+        callbacks: callbacks, in the OpenAPI document.
+        routes: routes that exist already.
+        redirect_slashes: only an application's setting counts; it is here as FastAPI has it.
+        route_class: the class of routes.
+        lifespan: a function of the application that gives an asynchronous context manager.
+        on_startup: functions to call before the server listens.
+        on_shutdown: functions to call after the last request.
+        deprecated: mark all of them in the OpenAPI document.
+        include_in_schema: show them in the OpenAPI document.
+        generate_unique_id_function: makes operation ids.
+        strict_content_type: read bodies as JSON only if their content type says so.
+        exception_handlers: answers to exceptions of these routes, before those of whoever includes the router.
+        dependency_overrides_provider: whose `dependency_overrides` count.
+    """
+
+    def __init__(
+        self,
+        *,
+        prefix: str = "",
+        tags: "Sequence[str | Enum] | None" = None,
+        dependencies: Sequence[Any] | None = None,
+        default_response_class: Any = Default(JSONResponse),
+        responses: Mapping[int | str, Mapping[str, Any]] | None = None,
+        callbacks: Sequence[Route] | None = None,
+        routes: Sequence[Route] | None = None,
+        redirect_slashes: bool = True,
+        default: Any = None,
+        dependency_overrides_provider: Any = None,
+        route_class: type[APIRoute] = APIRoute,
+        on_startup: Sequence[Hook] | None = None,
+        on_shutdown: Sequence[Hook] | None = None,
+        lifespan: Any = None,
+        deprecated: bool | None = None,
+        include_in_schema: bool = True,
+        generate_unique_id_function: Any = Default(generate_unique_id),
+        strict_content_type: Any = Default(True),
+        exception_handlers: Mapping[Any, Any] | None = None,
+    ) -> None:
+        _check_prefix(prefix)
+        self.prefix = prefix
+        self.tags = list(tags or ())
+        self.dependencies = list(dependencies or ())
+        self.default_response_class = default_response_class
+        self.responses = dict(responses or {})
+        self.callbacks = list(callbacks or ())
+        self.redirect_slashes = redirect_slashes
+        self.dependency_overrides_provider = dependency_overrides_provider
+        self.route_class = route_class
+        self.startup_hooks: list[Hook] = list(on_startup or ())
+        self.shutdown_hooks: list[Hook] = list(on_shutdown or ())
+        self.lifespan = lifespan
+        self.deprecated = deprecated
+        self.include_in_schema = include_in_schema
+        self.generate_unique_id_function = generate_unique_id_function
+        self.strict_content_type = strict_content_type
+        self.exception_handlers: dict[Any, Any] = dict(exception_handlers or {})
+        self.routes: list[Route] = list(routes or ())
+        self._inclusions: list[Inclusion] = []
+
+    # ---- registering ------------------------------------------------------------
+
+    def _register(self, route: Route) -> None:
+        self.routes.append(route)
+        for inclusion in self._inclusions:
+            inclusion.parent._include(route, inclusion)
+
+    def add_api_route(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        methods: Sequence[str] | set[str] | None = None,
+        route_class_override: type[APIRoute] | None = None,
+        **options: Unpack[RouteOptions],
+    ) -> Route:
+        given: dict[str, Any] = dict(options)
+        given["tags"] = [*self.tags, *(given.get("tags") or ())]
+        given["dependencies"] = [*self.dependencies, *(given.get("dependencies") or ())]
+        given["callbacks"] = [*self.callbacks, *(given.get("callbacks") or ())]
+        given["responses"] = {**self.responses, **(given.get("responses") or {})}
+        given["deprecated"] = given.get("deprecated") or self.deprecated
+        given["include_in_schema"] = given.get("include_in_schema", True) and self.include_in_schema
+        given["response_class"] = _choice(given.get("response_class"), self.default_response_class)
+        given["generate_unique_id_function"] = _choice(
+            given.get("generate_unique_id_function"), self.generate_unique_id_function
+        )
+        given["strict_content_type"] = _choice(given.get("strict_content_type"), self.strict_content_type)
+        route = (route_class_override or self.route_class)(
+            self.prefix + path,
+            endpoint,
+            methods=methods,
+            dependency_overrides_provider=self.dependency_overrides_provider,
+            exception_handlers=self.exception_handlers,
+            **given,
+        )
+        self._register(route)
+        return route
+
+    def add_api_websocket_route(
+        self, path: str, endpoint: Callable[..., Any], name: str | None = None, *, dependencies: Any = None
+    ) -> Route:
+        route = WebSocketRoute(
+            self.prefix + path,
+            endpoint,
+            name=name,
+            dependencies=[*self.dependencies, *(dependencies or ())],
+            dependency_overrides_provider=self.dependency_overrides_provider,
+        )
+        self._register(route)
+        return route
+
+    def mount(self, path: str, app: Any, name: str | None = None) -> None:
+        """Gives every request below a path to another application.
+
+        Args:
+            path: such as "/static".
+            app: a CovetPy, ASGI or WSGI application.
+            name: for `url_path_for`.
+        """
+        self._register(Mount(self.prefix + path, app, name))
+
+    def host(self, host: str, app: Any, name: str | None = None) -> None:
+        """Gives every request for a host to another application.
+
+        Args:
+            host: such as "api.example.com" or "{tenant}.example.com".
+            app: a CovetPy or ASGI application, or a router.
+            name: for `url_path_for`.
+        """
+        self._register(Host(host, app, name))
+
+    # ---- including --------------------------------------------------------------------
+
+    def include_router(
+        self,
+        router: "APIRouter",
+        *,
+        prefix: str = "",
+        tags: "Sequence[str | Enum] | None" = None,
+        dependencies: Sequence[Any] | None = None,
+        default_response_class: Any = Default(JSONResponse),
+        responses: Mapping[int | str, Mapping[str, Any]] | None = None,
+        callbacks: Sequence[Route] | None = None,
+        deprecated: bool | None = None,
+        include_in_schema: bool = True,
+        generate_unique_id_function: Any = Default(generate_unique_id),
+    ) -> None:
+        """Includes the routes of a router, those too that it gets later.
+
+        Args:
+            router: the router.
+            prefix: what their paths begin with, before the router's own prefix.
+            tags: further tags.
+            dependencies: further dependencies, which come first.
+            default_response_class: the class of responses, where neither route nor router has chosen one.
+            responses: further responses, in the OpenAPI document.
+            callbacks: further callbacks, in the OpenAPI document.
+            deprecated: mark all of them in the OpenAPI document.
+            include_in_schema: show them in the OpenAPI document.
+            generate_unique_id_function: makes operation ids, where neither route nor router has chosen one.
+
+        Raises:
+            ValueError: the prefix cannot be used, or a path would be empty.
+        """
+        _check_prefix(prefix)
+        if router is self or any(inclusion.parent is router for inclusion in self._above()):
+            raise ValueError("a router cannot include itself")
+        inclusion = Inclusion(
+            self,
+            prefix,
+            {
+                "tags": list(tags or ()),
+                "dependencies": list(dependencies or ()),
+                "default_response_class": default_response_class,
+                "responses": dict(responses or {}),
+                "callbacks": list(callbacks or ()),
+                "deprecated": deprecated,
+                "include_in_schema": include_in_schema,
+                "generate_unique_id_function": generate_unique_id_function,
+            },
+        )
+        router._inclusions.append(inclusion)
+        for route in list(router.routes):
+            self._include(route, inclusion, router)
+        self.startup_hooks += router.startup_hooks
+        self.shutdown_hooks += router.shutdown_hooks
+        if router.lifespan is not None:
+            from covet.lifespan import merged
+
+            self.lifespan = router.lifespan if self.lifespan is None else merged(self.lifespan, router.lifespan)
+
+    def _above(self) -> list[Inclusion]:
+        found = list(self._inclusions)
+        for inclusion in self._inclusions:
+            found += inclusion.parent._above()
+        return found
+
+    def _include(self, route: Route, inclusion: Inclusion, router: "APIRouter | None" = None) -> None:
+        prefix, options = inclusion.prefix, inclusion.options
+        if not isinstance(route, Host) and not prefix and not route.path:
+            raise ValueError(f"Prefix and path cannot be both empty (path operation: {route.name})")
+        if isinstance(route, APIRoute):
+            self._include_api_route(route, prefix, options)
+        elif isinstance(route, WebSocketRoute):
+            self.add_api_websocket_route(
+                prefix + route.path,
+                route.endpoint,
+                route.name,
+                dependencies=[*options["dependencies"], *route.dependencies],
+            )
+        else:
+            self._register(route.under(self.prefix + prefix))
+
+    def _include_api_route(self, route: APIRoute, prefix: str, options: Mapping[str, Any]) -> None:
+        found = type(route)(
+            self.prefix + prefix + route.path,
+            route.endpoint,
+            response_model=_declared_model(route),
+            status_code=route.declared_status,
+            tags=[*self.tags, *options["tags"], *route.tags],
+            dependencies=[*self.dependencies, *options["dependencies"], *route.dependencies],
+            summary=route.summary,
+            description=route.description,
+            response_description=route.response_description,
+            responses={**self.responses, **options["responses"], **route.responses},
+            deprecated=route.deprecated or options["deprecated"] or self.deprecated,
+            name=route.name,
+            methods=route.methods,
+            operation_id=route.operation_id,
+            response_model_include=route.response_model_include,
+            response_model_exclude=route.response_model_exclude,
+            response_model_by_alias=route.response_model_by_alias,
+            response_model_exclude_unset=route.response_model_exclude_unset,
+            response_model_exclude_defaults=route.response_model_exclude_defaults,
+            response_model_exclude_none=route.response_model_exclude_none,
+            include_in_schema=route.include_in_schema and self.include_in_schema and options["include_in_schema"],
+            response_class=_choice(
+                route.declared_class, options["default_response_class"], self.default_response_class
+            ),
+            dependency_overrides_provider=self.dependency_overrides_provider,
+            callbacks=[*self.callbacks, *options["callbacks"], *(route.callbacks or ())],
+            openapi_extra=route.openapi_extra,
+            generate_unique_id_function=_choice(
+                route.generate_unique_id_function,
+                options["generate_unique_id_function"],
+                self.generate_unique_id_function,
+            ),
+            strict_content_type=_choice(route.declared_strictness, self.strict_content_type),
+            max_body_size=route.max_body_size,
+            form_limits=route.form_limits,
+            cancel_on_disconnect=route.cancel_on_disconnect,
+            repeat=route.repeat,
+            exception_handlers={**self.exception_handlers, **route.exception_handlers},
+        )
+        self._register(found)
+
+    # ---- the rest --------------------------------------------------------------------------
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> str:
+        """The path of the route with a name. Raises NoMatchFound."""
+        return path_for(self.routes, name, path_params)
+
+    def add_event_handler(self, event_type: str, func: Hook) -> None:
+        """Registers a function to be called at "startup" or "shutdown"."""
+        hooks = {"startup": self.startup_hooks, "shutdown": self.shutdown_hooks}.get(event_type)
+        if hooks is None:
+            raise ValueError(f'on_event takes "startup" or "shutdown", not {event_type!r}')
+        hooks.append(func)
+
+    def on_event(self, event_type: str) -> Callable[[Handler], Handler]:
+        """Registers the decorated function; see `add_event_handler`."""
+
+        def register(function: Handler) -> Handler:
+            self.add_event_handler(event_type, function)
+            return function
+
+        return register
+
+    def exception_handler(self, key: Any) -> Callable[[Handler], Handler]:
+        """Registers the decorated function for exceptions of this router's routes; before they are registered."""
+
+        def register(function: Handler) -> Handler:
+            self.exception_handlers[key] = function
+            return function
+
+        return register
+
+
+def _check_prefix(prefix: str) -> None:
+    if prefix and not prefix.startswith("/"):
+        raise ValueError("A path prefix must start with '/'")
+    if prefix.endswith("/"):
+        raise ValueError("A path prefix must not end with '/', as the routes will start with a path")
+
+
+def _choice(*values: Any) -> Any:
+    """The first value that somebody has chosen, else the last placeholder."""
+    given = [value for value in values if value is not None]
+    return next((value for value in given if not isinstance(value, DefaultPlaceholder)), given[-1])
+
+
+def _declared_model(route: APIRoute) -> Any:
+    """What was said of the response model, so that a copy finds the same one."""
+    return route.response_model if route.stream_item_type is None else Default(None)
+
+
+__all__ = ["APIRouter", "NoMatchFound", "RouteMethods", "chosen"]
