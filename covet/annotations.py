@@ -168,3 +168,14 @@ def sequence_of(annotation: Any, items: Sequence[Any]) -> Any:
         if is_kind(origin, set, frozenset, tuple, deque):
             return origin(items)
     return list(items)
+
+
+def is_simple(annotation: Any) -> bool:
+    """Whether a type is made of nothing but what JSON itself has."""
+    annotation = bare(annotation)
+    if annotation in (str, int, float, bool, None, types.NoneType):
+        return True
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in UNIONS or origin is list:
+        return all(is_simple(argument) for argument in arguments)
+    return origin is dict and arguments[0] is str and is_simple(arguments[1])

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, Any, TypedDict, get_args, get_origin
 
-from covet.annotations import is_kind
+from covet.annotations import is_kind, is_simple
 from covet.defaults import Default, DefaultPlaceholder, chosen
 from covet.dependant import Dependant, add_unnamed, get_dependant, kind_of, signature_of
 from covet.dispatch import NO_BODY, is_status
@@ -300,8 +300,15 @@ class APIRoute(Route):
             return None
         field = self.response_field
         assert field is not None
-        field.prepare()
+        if not self.simple_response:
+            field.prepare()
         return field
+
+    @property
+    def simple_response(self) -> bool:
+        """Whether the response model takes no pydantic as long as results fit it."""
+        filters = {**self.response_options, "by_alias": False}
+        return self.checks_response and not any(filters.values()) and is_simple(self.response_model)
 
     @property
     def stream_item_field(self) -> ModelField | None:

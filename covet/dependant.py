@@ -11,6 +11,7 @@ from functools import partial
 from typing import Annotated, Any, ForwardRef, get_args, get_origin
 
 from covet.annotations import holds_upload, is_scalar, is_scalar_sequence, model_type, special_kind
+from covet.exceptions import DependencyScopeError
 from covet.modelfield import ModelField
 from covet.params import (
     UNSET,
@@ -29,10 +30,6 @@ from covet.params import (
 
 EMPTY = inspect.Parameter.empty
 SOURCES = ("path", "query", "header", "cookie")
-
-
-class DependencyScopeError(TypeError):
-    """A dependency that lasts until the response was sent depends on one that ends before."""
 
 
 @dataclass(slots=True)

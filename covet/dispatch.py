@@ -225,7 +225,9 @@ class Dispatcher:
                 return Response(None, error.status_code, headers)
             return JSONResponse({"detail": error.detail}, error.status_code, headers)
         if isinstance(error, RequestValidationError):
-            return JSONResponse({"detail": error.errors()}, 422)
+            from covet.encoders import jsonable_encoder
+
+            return JSONResponse({"detail": jsonable_encoder(error.errors())}, 422)
         if isinstance(error, ClientDisconnect):
             return JSONResponse({"detail": str(error)}, 400)
         return self._internal_error(x, error)

@@ -2,8 +2,10 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from covet.concurrency import run_in_threadpool
 from covet.core import Exchange
@@ -36,6 +38,7 @@ class Endpoint:
         self._overridden: tuple[Any, Plan] | None = None
         self.field = route.checked_field
         self.options = route.response_options
+        self._simple = route.response_model if route.simple_response else None
         self.is_coroutine = route.dependant.kind == "async"
         self.stream = self._stream_item if route.is_generator else None
 
@@ -111,7 +114,7 @@ class Endpoint:
         if status is not None:
             named["status_code"] = status
         if self.route.default_class:
-            body = self._checked(result, self.field.serialize_json)
+            body = self._encoded(result)
             response = Response(body, media_type="application/json", **named)
         else:
             response = self.route.response_class(self._content(result), **named)
@@ -125,6 +128,13 @@ class Endpoint:
         from covet.encoders import jsonable_encoder
 
         return jsonable_encoder(result)
+
+    def _encoded(self, result: Any) -> bytes:
+        if self._simple is not None:
+            with suppress(msgspec.ValidationError, TypeError):  # pydantic accepts more, and says what is wrong
+                return encode(msgspec.convert(result, self._simple))
+        body: bytes = self._checked(result, self.field.serialize_json)
+        return body
 
     def _checked(self, result: Any, serialize: Callable[..., Any]) -> Any:
         errors: list[dict[str, Any]] = []

@@ -161,22 +161,6 @@ class ResponseValidationError(ValidationException):
         self.body = body
 
 
-class ResponseValidationError(Exception):
-    """What a handler returned does not fit its response model; answered with 500."""
-
-    def __init__(self, errors: Sequence[dict[str, Any]], *, body: Any = None) -> None:
-        super().__init__(errors)
-        self._errors = errors
-        self.body = body
-
-    def errors(self) -> Sequence[dict[str, Any]]:
-        """One dict for each bad value: type, loc, msg, input and, for some types, ctx."""
-        return self._errors
-
-    def __str__(self) -> str:
-        return f"{len(self._errors)} validation error(s): {list(self._errors)!r}"
-
-
 class ClientDisconnect(Exception):
     """The client went away before its request was complete, or sent a body that is malformed."""
 

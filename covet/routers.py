@@ -497,16 +497,21 @@ class APIRouter(RouteMethods):
 
     def add_event_handler(self, event_type: str, func: Hook) -> None:
         """Registers a function to be called at "startup" or "shutdown"."""
+        self._hooks(event_type).append(func)
+
+    def _hooks(self, event_type: str) -> list[Hook]:
         hooks = {"startup": self.startup_hooks, "shutdown": self.shutdown_hooks}.get(event_type)
         if hooks is None:
             raise ValueError(f'on_event takes "startup" or "shutdown", not {event_type!r}')
-        hooks.append(func)
+        return hooks
 
     def on_event(self, event_type: str) -> Callable[[Handler], Handler]:
         """Registers the decorated function; see `add_event_handler`."""
 
+        hooks = self._hooks(event_type)
+
         def register(function: Handler) -> Handler:
-            self.add_event_handler(event_type, function)
+            hooks.append(function)
             return function
 
         return register
