@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, MutableMapping
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -57,9 +58,11 @@ class Request:
         "_body",
         "_context",
         "_cookies",
+        "_exits",
         "_headers",
         "_json",
         "_query_params",
+        "_scope",
         "_state",
         "_stream_consumed",
         "_url",
@@ -71,8 +74,10 @@ class Request:
         self._context = context
         self._body: bytes | None = None
         self._cookies: dict[str, str] | None = None
+        self._exits: AsyncExitStack | None = None
         self._headers: Headers | None = None
         self._query_params: QueryParams | None = None
+        self._scope: MutableMapping[str, Any] | None = None
         self._state: State | None = None
         self._stream_consumed = False
         self._url: URL | None = None
@@ -81,6 +86,46 @@ class Request:
     def exchange(self) -> Exchange:
         """The exchange that the request is read from."""
         return self._x
+
+    @property
+    def scope(self) -> MutableMapping[str, Any]:
+        """The ASGI scope of the request; members of one's own can be set in it."""
+        if self._scope is None:
+            self._scope = self._make_scope()
+        return self._scope
+
+    def _make_scope(self) -> MutableMapping[str, Any]:
+        x, context = self._x, self._context
+        scope = x.scope({"type": "http", "root_path": context.root_path, "extensions": None, "asgi": None})
+        scope["asgi"] = {"version": "3.0", "spec_version": "2.4"}
+        scope["extensions"] = {}
+        scope["app"] = context.app
+        scope["state"] = self.state._state
+        scope["path_params"] = self.path_params
+        if context.root_path:
+            scope["path"] = context.root_path + scope["path"]
+            scope["raw_path"] = context.root_path.encode() + scope["raw_path"]
+        if x.route:
+            route = context.app.routes[x.route - 1]
+            scope["route"], scope["endpoint"] = route, route.handler
+        return scope
+
+    @property
+    def behind_layers(self) -> bool:
+        """Whether middleware takes the response and sends it."""
+        return self._context.behind_layers
+
+    def exit_after(self, exits: AsyncExitStack) -> None:
+        """Has exits taken after the response has been sent, or thrown away."""
+        if self._exits is None:
+            self._exits = exits
+        else:
+            self._exits.push_async_exit(exits)
+
+    @property
+    def exits(self) -> AsyncExitStack | None:
+        """What is to be left after the response, if anything."""
+        return self._exits
 
     def hand_on(self) -> None:
         """The request goes from a middleware to a handler, for which a body that was streamed is empty."""

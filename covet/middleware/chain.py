@@ -1,7 +1,9 @@
 """Runs layers around the routes without ASGI: requests and responses are handed on as they are."""
 
 import copy
+import sys
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from types import CoroutineType
 from typing import Any, cast
 
@@ -40,11 +42,18 @@ def chained(
         call_next = _around(dispatch_of(layer), call_next)
     request_of = context.request_of
 
-    async def call(x: Exchange) -> Response:
-        response = await call_next(request_of(x))
+    async def call(x: Exchange) -> Response | None:
+        request = request_of(x)
+        try:
+            response = await call_next(request)
+        except BaseException:
+            await closed(request)
+            raise
         if not isinstance(response, Response):
             response = checked(response)
-        return replaced(response) if "_iterator" in response.__dict__ else response
+        if "_iterator" in response.__dict__:
+            response = replaced(response)
+        return response if request.exits is None else await sent(x, response, request.exits)
 
     return [(call, 200, False)] * len(entries)
 
@@ -54,6 +63,20 @@ def _around(dispatch: DispatchFunction, call_next: RequestResponseEndpoint) -> R
         return dispatch(request, call_next)
 
     return layer
+
+
+async def sent(x: Exchange, response: Response, exits: AsyncExitStack) -> None:
+    """Sends a response, and then leaves what was entered for it. Raises what either raises."""
+    async with exits:
+        answer = response.answer(x)
+        if answer is not None:
+            await answer
+
+
+async def closed(request: Request) -> None:
+    """Leaves what was entered for a request whose middleware has raised an exception, which is known to it."""
+    if request.exits is not None:
+        await request.exits.__aexit__(*sys.exc_info())
 
 
 def checked(response: Any) -> Response:
