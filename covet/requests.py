@@ -202,6 +202,15 @@ class Request:
         return self._cookies
 
     @property
+    def session(self) -> dict[str, Any]:
+        """What is kept for the client. Raises AssertionError without SessionMiddleware."""
+        session = self.scope.get("session")
+        assert session is not None, "SessionMiddleware must be installed to access request.session"
+        if hasattr(session, "mark_accessed"):
+            session.mark_accessed()
+        return session  # type: ignore[no-any-return]
+
+    @property
     def client(self) -> Address | None:
         """Host and port of the peer; None for a Unix socket."""
         client = self._x.client

@@ -53,7 +53,10 @@ def chained(
             response = checked(response)
         if "_iterator" in response.__dict__:
             response = replaced(response)
-        return response if request.exits is None else await sent(x, response, request.exits)
+        if request.exits is None:
+            return response
+        await sent(x, response, request.exits)
+        return None
 
     return [(call, 200, False)] * len(entries)
 
