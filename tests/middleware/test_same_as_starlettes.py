@@ -1,7 +1,5 @@
 """The shipped middleware answers as Starlette's does, right around the routes and over ASGI."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import Any
 
