@@ -137,7 +137,11 @@ HOSTS = ["example.com", "EXAMPLE.com:8000", "www.example.com", "a.example.org", 
 )
 def test_trusted_host(options: dict[str, Any]) -> None:
     asked = [Asked(path=path, headers={"Host": host}) for host in HOSTS for path in ("/?a=b%20c", "/none", "/long")]
-    compare(lambda framework: app_with(framework, "trustedhost", "TrustedHostMiddleware", **options), asked)
+    compare(
+        lambda framework: app_with(framework, "trustedhost", "TrustedHostMiddleware", **options),
+        asked,
+        live=[each for each in asked if each.headers["Host"] != "bad host"],  # which the engine refuses by itself
+    )
 
 
 @pytest.mark.parametrize("pattern", ["a*", "*example.com", "a.*.com"])
