@@ -150,6 +150,7 @@ class EventSourceResponse(StreamingResponse):
     """
 
     media_type = "text/event-stream"
+    answer = StreamingResponse.answer
 
     def __init__(
         self,

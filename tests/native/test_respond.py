@@ -441,6 +441,68 @@ def test_a_client_that_goes_takes_everything(lib: ctypes.CDLL, loop: str) -> Non
     assert not service.failures
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_an_exchange_can_be_left_when_its_response_is_complete(lib: ctypes.CDLL, first: bool) -> None:
+    gate = asyncio.Event()
+    seen: list[Any] = []
+
+    async def handler(x: Exchange) -> None:
+        if not first:
+            await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="cannot be left"):
+            x.leave()
+        x.respond(200, 2, b"", b"body")
+        x.leave()
+        x.leave()
+        with pytest.raises(RuntimeError):
+            x.respond(200, 2, b"", b"again")
+        await gate.wait()
+        seen.append((x.method, x.path, x.done, x.header(b"host")))
+        x.abort()
+        raise ValueError("nobody is left to be told")
+
+    async def main(service: Service) -> None:
+        answers = [await service.get() for _ in range(3)]  # the second and third may have the first one's slot
+        assert [(answer.body, answer.aborted) for answer in answers] == [(b"body", False)] * 3
+        assert service.runner.in_flight == 3
+        gate.set()
+        while service.runner.in_flight:
+            await asyncio.sleep(0)
+
+    service = Service(lib, [handler])
+    run(service, main)
+    assert (len(seen), service.failures) == (3, [])
+
+
+def test_an_exchange_may_be_left_while_its_body_is_on_its_way(lib: ctypes.CDLL) -> None:
+    async def handler(x: Exchange) -> None:
+        assert not x.respond(200, 2, b"", b"x" * 4 * KIB * KIB)
+        x.leave()
+        await asyncio.sleep(0.01)
+
+    async def main(service: Service) -> None:
+        answer = await service.get()
+        assert (len(answer.body), answer.aborted) == (4 * KIB * KIB, False)
+        while service.runner.in_flight:
+            await asyncio.sleep(0)
+
+    run(Service(lib, [handler], blocks=(0, 0, 0, 8)), main)
+
+
+def test_a_runner_may_be_closed_while_left_exchanges_go_on(lib: ctypes.CDLL) -> None:
+    async def handler(x: Exchange) -> None:
+        x.respond(200, 2, b"", b"body")
+        x.leave()
+        await asyncio.sleep(3600)
+
+    async def main(service: Service) -> None:
+        assert (await service.get()).body == b"body"
+        service.runner.close()
+        assert service.runner.in_flight == 1
+
+    run(Service(lib, [handler]), main)
+
+
 def test_abort(lib: ctypes.CDLL) -> None:
     def aborted(x: Exchange) -> None:
         x.start(200, 5, b"", -1)

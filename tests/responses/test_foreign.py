@@ -1,0 +1,106 @@
+"""Starlette's responses, from handlers of an application under an ASGI server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import starlette.background
+import starlette.responses
+from asgi.calling import called, scope_of
+
+from covet import CovetPy, HTTPException, Request
+from covet.dispatch import to_response
+from covet.foreign import ForeignResponse
+
+from .support import answered
+
+app = CovetPy()
+seen: list[Any] = []
+
+
+@app.get("/{kind}")
+async def answer(kind: str, request: Request) -> Any:
+    background = starlette.background.BackgroundTask(seen.append, kind)
+    if kind == "stream":
+        return starlette.responses.StreamingResponse(iter("abc"), background=background)
+    if kind == "endless":
+        return starlette.responses.StreamingResponse(forever())
+    if kind == "error":
+        raise HTTPException(418)
+    return starlette.responses.JSONResponse({"a": 1}, 201, background=background)
+
+
+@app.exception_handler(418)
+async def teapot(request: Request, error: Exception) -> Any:
+    return starlette.responses.PlainTextResponse(f"teapot {request.method}", 418)
+
+
+async def forever() -> AsyncIterator[bytes]:
+    try:
+        yield b"first"
+        await asyncio.Event().wait()
+    finally:
+        seen.append("closed")
+
+
+@pytest.fixture(autouse=True)
+def nothing_seen() -> None:
+    seen.clear()
+
+
+def get(path: str, events: Any = ()) -> Any:
+    return asyncio.run(called(app, scope_of(path), events))
+
+
+def test_they_are_sent_with_their_background_work() -> None:
+    answer = get("/json")
+    assert (answer.status, answer.body, answer.headers[b"content-type"]) == (201, b'{"a":1}', b"application/json")
+    assert get("/stream").body == b"abc"
+    assert seen == ["json", "stream"]
+
+
+def test_exception_handlers_may_return_them() -> None:
+    assert (get("/error").status, get("/error").body) == (418, b"teapot GET")
+
+
+def test_a_stream_is_closed_when_the_client_goes() -> None:
+    get("/endless", [{"type": "http.request", "body": b"", "more_body": False}, {"type": "http.disconnect"}])
+    assert seen == ["closed"]
+
+
+def test_they_look_like_responses_of_ours() -> None:
+    original = starlette.responses.PlainTextResponse("a")
+    response = to_response((original, 202, {"x": "y"}), 200)
+    assert isinstance(response, ForeignResponse)
+    response.set_cookie("a", "b")
+    response.background = starlette.background.BackgroundTask(seen.append, 1)  # type: ignore[assignment]
+    assert (original.status_code, original.headers["x"], response.body) == (202, "y", b"a")
+    x = answered(response)
+    assert (x.status, x.sent, seen) == (202, b"a", [1])
+
+
+class Silent:
+    """Says nothing, or only the head."""
+
+    status_code = 200
+
+    def __init__(self, *messages: Any) -> None:
+        self.raw_headers: list[Any] = []
+        self.messages = messages
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        assert (await receive())["type"] == "http.request"
+        for message in self.messages:
+            await send(message)
+
+
+def test_incomplete_ones_are_answered_for(caplog: pytest.LogCaptureFixture) -> None:
+    x = answered(to_response(Silent(), 200))
+    assert (x.status, x.sent, x.aborted) == (500, b"Internal Server Error", False)
+    assert "Silent did not complete the response to GET /" in caplog.text
+    start = {"type": "http.response.start", "status": 200, "headers": []}
+    x = answered(to_response(Silent(start, {"type": "http.response.body", "body": b"a", "more_body": True}), 200))
+    assert (x.sent, x.aborted) == (b"a", True)
