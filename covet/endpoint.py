@@ -10,7 +10,7 @@ import msgspec
 from covet.concurrency import run_in_threadpool
 from covet.core import Exchange
 from covet.dispatch import NO_BODY, is_status, to_response
-from covet.encoders import encode
+from covet.encoders import encode, spaced_json
 from covet.exceptions import RequestValidationError, ResponseValidationError
 from covet.params import UNSET
 from covet.requests import Request
@@ -161,7 +161,7 @@ class Endpoint:
         """One item of a stream in JSON."""
         field = self.route.stream_item_field
         if field is None:
-            return encode(item)
+            return spaced_json(item)  # byte for byte as FastAPI
         errors: list[dict[str, Any]] = []
         value = field.validate(item, ("response",), errors)
         if errors:

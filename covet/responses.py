@@ -1,8 +1,17 @@
 """Responses, in Starlette's shapes."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, MutableMapping
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Mapping,
+    MutableMapping,
+)
 from datetime import datetime
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import quote
 
@@ -80,19 +89,17 @@ class Response:
 
     def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
         """Sets the header fields anew: these, and Content-Length and Content-Type unless they are among them."""
-        raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()]
-        names = [name for name, _ in raw] if raw else ()
+        raw: RawHeaders = []
+        names: Collection[bytes] = ()
+        if headers:
+            raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+            names = [name for name, _ in raw]
         body = getattr(self, "body", None)
         if body is not None and self.status_code not in NO_LENGTH and b"content-length" not in names:
             raw.append((b"content-length", b"%d" % len(body)))
         if self.media_type is not None and b"content-type" not in names:
-            raw.append((b"content-type", self._content_type(self.media_type)))
+            raw.append((b"content-type", content_type_of(self.media_type, self.charset)))
         self.raw_headers = raw
-
-    def _content_type(self, media_type: str) -> bytes:
-        if media_type.startswith("text/") and "charset=" not in media_type.lower():
-            media_type += f"; charset={self.charset}"
-        return media_type.encode("latin-1")
 
     @property
     def body_iterator(self) -> AsyncIterable[Any]:
@@ -210,6 +217,14 @@ class Response:
         await send({"type": f"{kind}.body", "body": self.body})
         if self.background is not None:
             await self.background()
+
+
+@lru_cache(128)
+def content_type_of(media_type: str, charset: str) -> bytes:
+    """The Content-Type for a media type: text is in a charset."""
+    if media_type.startswith("text/") and "charset=" not in media_type.lower():
+        media_type += f"; charset={charset}"
+    return media_type.encode("latin-1")
 
 
 def message_kind(scope: Scope) -> str:

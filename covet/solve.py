@@ -153,6 +153,7 @@ class Plan:
             from covet.responses import Response
 
             solved.response = Response()
+            del solved.response.headers["content-length"]
             solved.response.status_code = None
         if self._wants_background:
             from covet.background import BackgroundTasks
