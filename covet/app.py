@@ -12,6 +12,8 @@ from covet.exceptions import is_http_exception_class
 from covet.figures import Figures
 from covet.health import Health
 from covet.lifespan import Hook, LifespanOf
+from covet.middleware import Middleware
+from covet.middleware.registry import MiddlewareRegistry
 from covet.responses import JSONResponse
 from covet.routers import APIRouter, RouteMethods
 from covet.routing import Route
@@ -24,7 +26,7 @@ HookFunction = TypeVar("HookFunction", bound=Hook)
 Decorator = Callable[[Handler], Handler]
 
 
-class CovetPy(RouteMethods, Health):
+class CovetPy(MiddlewareRegistry, RouteMethods, Health):
     """A web application.
 
     Sizes are bytes, or text with a unit of 1,024 such as "64KB"; times are
@@ -55,6 +57,7 @@ class CovetPy(RouteMethods, Health):
         threads: blocking functions that run at a time, such as `def` handlers; further ones wait.
         lifespan: a function of the application that gives an asynchronous context manager; a
             mapping that it yields is where each `request.state` begins.
+        middleware: what stands around the application; the outermost comes first.
         on_startup: functions to call before the server listens.
         on_shutdown: functions to call after the last request.
         routes: routes that exist already.
@@ -99,6 +102,7 @@ class CovetPy(RouteMethods, Health):
         backpressure: int = 1024,
         threads: int = 40,
         lifespan: LifespanOf | None = None,
+        middleware: Sequence[Middleware] | None = None,
         on_startup: Sequence[Hook] | None = None,
         on_shutdown: Sequence[Hook] | None = None,
         routes: Sequence[Route] | None = None,
@@ -158,6 +162,7 @@ class CovetPy(RouteMethods, Health):
         )
         self.state = State()
         self.figures = Figures()
+        self.set_middleware(middleware)
         self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
         self.exception_handlers: dict[int | type[Exception], ExceptionHandler] = dict(exception_handlers or {})
         self.root_path = root_path

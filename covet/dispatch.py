@@ -123,7 +123,7 @@ class Dispatcher:
             return None
         handler = self._handler_of(error)
         if not (isinstance(error, HAVE_ANSWERS) or is_http_exception(error)) and (
-            handler is None or handler in (self._by_class.get(Exception), self._by_status.get(500))
+            handler is None or handler in self._outermost()
         ):
             self._log(x, error)
         if x.started or x.done:
@@ -156,16 +156,8 @@ class Dispatcher:
         return self._by_status.get(500)
 
     async def _handled(self, x: Exchange, handler: ExceptionHandler, error: BaseException) -> None:
-        request = self._context.request_of(x)
         try:
-            if inspect.iscoroutinefunction(handler):
-                result = await handler(request, error)
-            else:
-                result = await run_in_threadpool(handler, request, error)
-                if inspect.isawaitable(result):
-                    result = await result
-            status = error.status_code if is_http_exception(error) else 500
-            answer = to_response(result, status).answer(x)
+            answer = (await self._asked(x, handler, error)).answer(x)
             if answer is not None:
                 await answer
         except Exception as failure:
@@ -174,6 +166,57 @@ class Dispatcher:
                 x.abort()
             else:
                 self._default(x, failure).answer(x)
+
+    async def _asked(self, x: Exchange, handler: ExceptionHandler, error: BaseException) -> Response:
+        """What an exception handler answers. Raises what it raises."""
+        request = self._context.request_of(x)
+        if inspect.iscoroutinefunction(handler):
+            result = await handler(request, error)
+        else:
+            result = await run_in_threadpool(handler, request, error)
+            if inspect.isawaitable(result):
+                result = await result
+        return to_response(result, error.status_code if is_http_exception(error) else 500)
+
+    # ---- with middleware: responses are handed on instead of sent -----------------
+
+    async def response_of(self, x: Exchange, result: Any) -> Response:
+        """The response that stands for a handler's result. Raises what rendering raises."""
+        if isinstance(result, Response):
+            return result
+        if inspect.isawaitable(result):
+            result = await result
+        return to_response(result, self._statuses.get(x.route, 200))
+
+    async def recover(self, x: Exchange, error: Exception) -> Response:
+        """The response to an exception that is answered inside of the middleware; others are raised again."""
+        handler = self._handler_of(error)
+        has_answer = isinstance(error, HAVE_ANSWERS) or is_http_exception(error)
+        if has_answer and handler is None:
+            return self._default(x, error)
+        if handler is None or (handler in self._outermost() and not has_answer):
+            raise error
+        return await self._asked(x, handler, error)
+
+    def fail_outermost(self, x: Exchange, error: BaseException) -> Answer:
+        """Answers an exception that has come through all middleware; a coroutine if that takes waiting."""
+        if isinstance(error, asyncio.CancelledError):
+            self._cancelled(x)
+            return None
+        if not isinstance(error, ClientDisconnect):
+            self._log(x, error)
+        if x.started or x.done:
+            x.abort()
+            return None
+        for handler in self._outermost():
+            if handler is not None:
+                return self._handled(x, handler, error)
+        return self._internal_error(x, error).answer(x)
+
+    def _outermost(self) -> tuple[ExceptionHandler | None, ...]:
+        return self._by_class.get(Exception), self._by_status.get(500)
+
+    # ---- answers to exceptions that nobody handles ----------------------------------
 
     def _default(self, x: Exchange, error: BaseException) -> Response:
         if is_http_exception(error):
@@ -187,6 +230,9 @@ class Dispatcher:
             return JSONResponse({"detail": jsonable_encoder(error.errors())}, 422)
         if isinstance(error, ClientDisconnect):
             return JSONResponse({"detail": str(error)}, 400)
+        return self._internal_error(x, error)
+
+    def _internal_error(self, x: Exchange, error: BaseException) -> Response:
         if not self._debug:
             return PlainTextResponse("Internal Server Error", 500)
         text = "".join(traceback.format_exception(error))

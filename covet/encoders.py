@@ -3,6 +3,7 @@
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Set
+from functools import cache
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -65,17 +66,29 @@ def spaced_json(value: Any) -> bytes:
     Raises:
         ValueError, TypeError: a part of the value has no form in JSON.
     """
-    import json  # the standard library's writes this form
+    text = _spaced_encoder()(value)
+    if "NaN" in text or "Infinity" in text or '"_sa' in text:
+        import json
+
+        text = json.dumps(_clean(json.loads(text)))
+    return text.encode()
+
+
+@cache
+def _spaced_encoder() -> Callable[[Any], str]:
+    import json  # the standard library's writes this form; few applications need it
 
     from covet.jsonable import jsonable_encoder
 
-    try:
-        text = json.dumps(value, default=jsonable_encoder)
-    except TypeError:  # a key that is no text
-        text = json.dumps(jsonable_encoder(value))
-    if "NaN" in text or "Infinity" in text or '"_sa' in text:
-        text = json.dumps(_clean(json.loads(text)))
-    return text.encode()
+    plain = json.JSONEncoder(default=jsonable_encoder).encode
+
+    def encoded(value: Any) -> str:
+        try:
+            return plain(value)
+        except TypeError:  # a key that is no text
+            return plain(jsonable_encoder(value))
+
+    return encoded
 
 
 def _clean(value: Any) -> Any:

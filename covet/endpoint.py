@@ -201,10 +201,15 @@ class Endpoint:
                     else:
                         request.scope[STACKS] = stacks
                         response = await custom(request)
-                answer = response.answer(x)
-                if answer is not None:
-                    await answer
+                if request.behind_layers:
+                    request.exit_after(request_stack.pop_all())
+                else:
+                    answer = response.answer(x)
+                    if answer is not None:
+                        await answer
                 sent = True
+            if request.behind_layers and sent:
+                return response
             if not sent:
                 raise RuntimeError(
                     "a dependency that yields has swallowed an exception: it must raise it again, or another one"

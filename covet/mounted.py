@@ -50,25 +50,29 @@ def entry_of(
     """
     asgi = asgi_of(app)
 
-    async def call(x: Exchange) -> None:
+    async def call(x: Exchange) -> Any:
         prefix, params = prefix_of(x)
         if isinstance(x, AsgiExchange):
             scope = dict(x.original_scope)
             scope["root_path"] = scope.get("root_path", "").rstrip("/") + prefix
             scope["path_params"] = {**scope.get("path_params", {}), **params}
             scope["app_root_path"] = scope.get("app_root_path", x.root_path)
+        else:
+            scope = _scope_of(x, prefix, params, context)
+        if context.behind_layers:
+            from covet.middleware.relay import response_from
+
+            return await response_from(asgi, scope, context.request_of(x))
+        if isinstance(x, AsgiExchange):
             await x.hand_over(asgi, scope)
         else:
-            await _over_the_engine(asgi, x, prefix, params, context)
+            await _over_the_engine(asgi, x, scope)
+        return None
 
     return call
 
 
-async def _over_the_engine(
-    asgi: AsgiApp, x: Exchange, prefix: str, params: Mapping[str, str], context: "Context"
-) -> None:
-    from covet.interfaces.asgi import Cycle, returned
-
+def _scope_of(x: Exchange, prefix: str, params: Mapping[str, str], context: "Context") -> dict[str, Any]:
     scope = x.scope({"type": "http", "asgi": None, "root_path": "", "state": None, "extensions": None})
     scope["asgi"] = {"version": "3.0", "spec_version": "2.4"}
     scope["state"] = dict(context.state)
@@ -80,6 +84,12 @@ async def _over_the_engine(
     scope["root_path"] = outer + prefix
     scope["app_root_path"] = outer
     scope["path_params"] = dict(params)
+    return scope
+
+
+async def _over_the_engine(asgi: AsgiApp, x: Exchange, scope: dict[str, Any]) -> None:
+    from covet.interfaces.asgi import Cycle, returned
+
     cycle = Cycle(x)
     await asgi(scope, cycle.receive, cycle.send)
     if not x.done:

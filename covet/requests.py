@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, MutableMapping
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -27,7 +28,7 @@ class Context:
         root_path: the path under which a proxy publishes the application.
     """
 
-    __slots__ = ("app", "param_names", "root_path", "state")
+    __slots__ = ("app", "behind_layers", "param_names", "root_path", "state")
 
     def __init__(
         self,
@@ -40,6 +41,7 @@ class Context:
         self.param_names = param_names
         self.state = state
         self.root_path = root_path
+        self.behind_layers = False  # middleware takes the responses and sends them
 
     def request_of(self, x: Exchange) -> "Request":
         """The Request of an exchange; the same one each time while the exchange lasts."""
@@ -56,9 +58,11 @@ class Request:
         "_body",
         "_context",
         "_cookies",
+        "_exits",
         "_headers",
         "_json",
         "_query_params",
+        "_scope",
         "_state",
         "_stream_consumed",
         "_url",
@@ -70,16 +74,73 @@ class Request:
         self._context = context
         self._body: bytes | None = None
         self._cookies: dict[str, str] | None = None
+        self._exits: AsyncExitStack | None = None
         self._headers: Headers | None = None
         self._query_params: QueryParams | None = None
+        self._scope: MutableMapping[str, Any] | None = None
         self._state: State | None = None
         self._stream_consumed = False
         self._url: URL | None = None
 
     @property
+    def exchange(self) -> Exchange:
+        """The exchange that the request is read from."""
+        return self._x
+
+    @property
+    def scope(self) -> MutableMapping[str, Any]:
+        """The ASGI scope of the request; members of one's own can be set in it."""
+        if self._scope is None:
+            self._scope = self._make_scope()
+        return self._scope
+
+    def _make_scope(self) -> MutableMapping[str, Any]:
+        x, context = self._x, self._context
+        scope = x.scope({"type": "http", "root_path": context.root_path, "extensions": None, "asgi": None})
+        scope["asgi"] = {"version": "3.0", "spec_version": "2.4"}
+        scope["extensions"] = {}
+        scope["app"] = context.app
+        scope["state"] = self.state._state
+        scope["path_params"] = self.path_params
+        if context.root_path:
+            scope["path"] = context.root_path + scope["path"]
+            scope["raw_path"] = context.root_path.encode() + scope["raw_path"]
+        if x.route:
+            route = context.app.routes[x.route - 1]
+            scope["route"], scope["endpoint"] = route, route.handler
+        return scope
+
+    @property
+    def behind_layers(self) -> bool:
+        """Whether middleware takes the response and sends it."""
+        return self._context.behind_layers
+
+    def exit_after(self, exits: AsyncExitStack) -> None:
+        """Has exits taken after the response has been sent, or thrown away."""
+        if self._exits is None:
+            self._exits = exits
+        else:
+            self._exits.push_async_exit(exits)
+
+    @property
+    def exits(self) -> AsyncExitStack | None:
+        """What is to be left after the response, if anything."""
+        return self._exits
+
+    def hand_on(self) -> None:
+        """The request goes from a middleware to a handler, for which a body that was streamed is empty."""
+        if self._stream_consumed and self._body is None:
+            self._body = b""
+
+    @property
     def app(self) -> "CovetPy":
         """The application that answers the request."""
         return self._context.app
+
+    @property
+    def root_path(self) -> str:
+        """The path under which a proxy publishes the application."""
+        return self._context.root_path
 
     @property
     def method(self) -> str:
@@ -141,6 +202,15 @@ class Request:
         return self._cookies
 
     @property
+    def session(self) -> dict[str, Any]:
+        """What is kept for the client. Raises AssertionError without SessionMiddleware."""
+        session = self.scope.get("session")
+        assert session is not None, "SessionMiddleware must be installed to access request.session"
+        if hasattr(session, "mark_accessed"):
+            session.mark_accessed()
+        return session  # type: ignore[no-any-return]
+
+    @property
     def client(self) -> Address | None:
         """Host and port of the peer; None for a Unix socket."""
         client = self._x.client
@@ -157,6 +227,10 @@ class Request:
         if self._state is None:
             self._state = State(dict(self._context.state))
         return self._state
+
+    def share_state(self, state: dict[str, Any]) -> None:
+        """Has `state` begin, and write, in a dict that others see too."""
+        self._state = State(state)
 
     async def stream(self) -> AsyncIterator[bytes]:
         """The body, piece by piece as it arrives.
@@ -186,6 +260,13 @@ class Request:
         except BodyBroken as error:
             raise ClientDisconnect(str(error)) from None
         return chunk
+
+    async def next_piece(self) -> tuple[bytes, bool]:
+        """A piece of the body, or all of it if it is at hand, and whether more follows. Raises as `stream`."""
+        if self._body is not None:
+            return self._body, False
+        piece = await self._next()
+        return piece, bool(piece)
 
     async def body(self) -> bytes:
         """The whole body; it may be asked for again. Raises what `stream` raises."""

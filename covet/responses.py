@@ -1,6 +1,15 @@
 """Responses, in Starlette's shapes."""
 
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, MutableMapping
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Mapping,
+    MutableMapping,
+)
 from datetime import datetime
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -91,6 +100,16 @@ class Response:
         if self.media_type is not None and b"content-type" not in names:
             raw.append((b"content-type", content_type_of(self.media_type, self.charset)))
         self.raw_headers = raw
+
+    @property
+    def body_iterator(self) -> AsyncIterable[Any]:
+        """The body, piece by piece. A middleware may put another one in its place."""
+        iterator: AsyncIterable[Any] | None = self.__dict__.get("_iterator")
+        return _at_once(self.body) if iterator is None else iterator
+
+    @body_iterator.setter
+    def body_iterator(self, iterator: AsyncIterable[Any]) -> None:
+        self.__dict__["_iterator"] = iterator
 
     def render(self, content: Any) -> bytes:
         """The body's bytes."""
@@ -291,6 +310,11 @@ class RedirectResponse(Response):
     ) -> None:
         super().__init__(b"", status_code, headers, None, background)
         self.headers["location"] = quote(str(url), safe=":/%#?=@[]!$&'()*+,;")
+
+
+async def _at_once(body: bytes) -> AsyncIterator[bytes]:
+    if body:
+        yield body
 
 
 _PLACES = {"EventSourceResponse": "sse", "StreamingResponse": "streaming"}

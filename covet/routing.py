@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 PARAMETER = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)(?::([a-zA-Z_][a-zA-Z0-9_]*))?\}")
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+NUMBERED = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT")
+"""Methods that the engine knows by number, OPTIONS apart."""
 PATTERNS = {
     "str": "[^/]+",
     "int": "[0-9]+",
@@ -60,13 +62,13 @@ class Route:
     def __post_init__(self) -> None:
         self.param_names = path_names(self.path)
 
-    def engine(self, number: int) -> dict[str, Any]:
-        """The route as the engine's configuration has it."""
+    def engine(self, number: int, *, forward: bool = False) -> dict[str, Any]:
+        """The route as the engine's configuration has it; with `forward` a constant one goes to a worker too."""
         return {
             "id": number,
             "methods": list(self.methods),
             "path": self.path,
-            "constant": None if self.constant is None else _constant(self.constant),
+            "constant": None if self.constant is None or forward else _constant(self.constant),
             "repeat": self.repeat,
         }
 
@@ -162,6 +164,12 @@ def checked_methods(methods: Sequence[str], path: str) -> tuple[str, ...]:
     if not checked or not all(TOKEN.fullmatch(method) for method in checked):
         raise ValueError(f"route {path!r}: methods must be a list of HTTP methods, not {list(methods)!r}")
     return checked
+
+
+def all_methods(routes: Sequence[Route]) -> tuple[str, ...]:
+    """The methods that an application knows, which answer `OPTIONS *`."""
+    known = {method for route in routes for method in route.methods}
+    return (*(method for method in NUMBERED if method in known), "OPTIONS")
 
 
 def allowed_methods(routes: Sequence[Route], path: str) -> list[str]:

@@ -170,7 +170,8 @@ class StreamingResponse(Response):
         """Sends the messages of the response."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         async for chunk in self.body_iterator:
-            await send({"type": "http.response.body", "body": bytes(self._bytes(chunk)), "more_body": True})
+            body = chunk if type(chunk) is bytes else bytes(self._bytes(chunk))
+            await send({"type": "http.response.body", "body": body, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

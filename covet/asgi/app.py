@@ -4,19 +4,22 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from contextlib import suppress
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, cast
 
-from covet.asgi.exchange import JSON, AsgiExchange, ResponseAborted
+from covet.asgi.exchange import JSON, AsgiExchange
 from covet.asgi.request import AsgiContext
 from covet.asgi.router import Match, Router
+from covet.asgi.serving import complete
 from covet.concurrency import set_threads
+from covet.config import Settings
 from covet.core import Exchange, pack_fields
 from covet.encoders import encode
-from covet.interfaces.answers import plain_answer
+from covet.interfaces.answers import plain_answer, toggled
 from covet.interfaces.native import calls_of, param_names
 from covet.lifespan import Lifespan
+from covet.middleware.registry import Placement
+from covet.routing import Route
 
 if TYPE_CHECKING:
     from covet.app import CovetPy
@@ -36,17 +39,22 @@ class Version:
 
     Args:
         app: the application.
+        settings: what it is served with.
+        placement: where its middleware runs.
 
     Raises:
         ValueError: a route's path cannot be used.
     """
 
-    def __init__(self, app: "CovetPy") -> None:
+    def __init__(self, app: "CovetPy", settings: Settings, placement: Placement) -> None:
+        self._guarded = bool(placement)
+        self._raises = bool(placement.outer)
         self._routes = tuple(app.routes)
         self._handlers = len(app.exception_handlers)
         self._forward_unmatched = app.answers_unmatched
-        self._router = Router(self._routes, redirect_slashes=app.settings.redirect_slashes)
-        self._calls = calls_of(self._routes, AsgiContext(app, param_names(self._routes), {}), app.settings)
+        self._router = Router(self._routes, redirect_slashes=settings.redirect_slashes)
+        self._context = AsgiContext(app, param_names(self._routes), {})
+        self._calls = calls_of(self._routes, self._context, settings, placement)
         self._constants = {n: route.constant for n, route in enumerate(self._routes, 1) if route.constant is not None}
 
     def is_of(self, app: "CovetPy") -> bool:
@@ -57,20 +65,34 @@ class Version:
         """Routes a request and answers it, or calls the handler that does."""
         match = self._router.lookup(x.raw_path, x.method)
         x.route, x.params = match.route, match.params
-        if match.status in (404, 405) and self._forward_unmatched:
+        forwarded = (307, 404, 405) if self._guarded else (404, 405) if self._forward_unmatched else ()
+        if match.status in forwarded:
             x.verdict = match.status
         elif match.status:
             self._answer_unmatched(x, match)
             return
         constant = self._constants.get(match.route)
-        if constant is not None:
+        if constant is not None and not self._guarded:
             x.respond(constant.status_code, 0, pack_fields(constant.raw_headers), constant.body)
             return
+        if match.route and self._raises:
+            self._tell_scope(x, self._routes[match.route - 1])
         try:
             await self._handle(x)
         except FAILURES as error:
+            if self._raises and not x.interrupted and not x.started:
+                raise  # middleware comes next
             await self._fail(cast(Exchange, x), error)
         _conclude(x)
+
+    def _tell_scope(self, x: AsgiExchange, route: Route) -> None:
+        """Middleware reads there what was matched, once it has the answer."""
+        params = dict(zip(route.param_names, x.params, strict=True))
+        x.note(route=route, endpoint=route.handler, path_params=params)
+
+    def fail(self, x: Exchange, error: BaseException) -> Any:
+        """Answers an exception that no middleware has taken; a coroutine if that takes waiting."""
+        return self._calls.fail(x, error)
 
     async def _handle(self, x: AsgiExchange) -> None:
         """From a handler to its answer, as the native runner does it."""
@@ -102,7 +124,7 @@ class Version:
     def _answer_unmatched(self, x: AsgiExchange, match: Match) -> None:
         """What the engine answers to requests that match no route."""
         if match.status == 307:
-            x.respond(307, 0, pack_fields([(b"location", _toggled(x))]), b"")
+            x.respond(307, 0, pack_fields([(b"location", toggled(cast(Exchange, x)))]), b"")
         elif match.status == 405:
             _refuse(x, 405, "Method Not Allowed", (b"allow", ", ".join(match.allow).encode()))
         elif match.status == 400:
@@ -115,16 +137,6 @@ class Version:
 
 def _refuse(x: AsgiExchange, status: int, reason: str, *fields: tuple[bytes, bytes]) -> None:
     x.respond(status, JSON, pack_fields(fields), encode({"detail": reason}))
-
-
-def _toggled(x: AsgiExchange) -> bytes:
-    """The address of a request with the last slash of its path added or taken away."""
-    host = x.host
-    if not host and x.server is not None:
-        host = f"{x.server[0]}:{x.server[1]}"
-    path = x.raw_path[:-1] if x.raw_path.endswith(b"/") else x.raw_path + b"/"
-    query = b"?" + x.query_string if x.query_string else b""
-    return f"{x.scheme}://{host}{x.root_path}".encode("latin-1") + path + query
 
 
 def _conclude(x: AsgiExchange) -> None:
@@ -142,16 +154,40 @@ class AsgiApplication:
 
     Args:
         app: the application.
+        settings: what it is served with; its own if it is None.
+        behind_engine: the engine sees to the limits of requests.
     """
 
-    def __init__(self, app: "CovetPy") -> None:
-        self._app = app
+    def __init__(self, app: "CovetPy", settings: Settings | None = None, *, behind_engine: bool = False) -> None:
+        self.app = app
+        self.state: Mapping[str, Any] = {}
+        self._settings = settings or app.settings
         self._version: Version | None = None
-        self._state: Mapping[str, Any] = {}
-        self._max_body: int = app.settings.engine()["max_body_bytes"]
-        self._limit = app.settings.request_timeout
+        self._placement: Placement | None = None
+        self._entry: Callable[[Scope, Receive, Send], Awaitable[None]] | None = None
+        self._max_body: int = 0 if behind_engine else self._settings.engine()["max_body_bytes"]
+        self._limit = None if behind_engine else self._settings.request_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._entry is None:
+            self._entry = self._with_middleware()
+        await self._entry(scope, receive, send)
+
+    def _with_middleware(self) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+        outer = self._placed().outer
+        if not outer:
+            return self.inside
+        from covet.middleware.stack import Stack
+
+        return Stack(self, outer)
+
+    def _placed(self) -> Placement:
+        if self._placement is None:
+            self._placement = self.app.place_middleware()
+        return self._placement
+
+    async def inside(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The application within the middleware that needs ASGI."""
         kind = scope["type"]
         if kind == "http":
             await self._serve(scope, receive, send)
@@ -163,9 +199,15 @@ class AsgiApplication:
         else:
             raise ValueError(f"a CovetPy application does not know ASGI scopes of type {kind!r}")
 
-    def _current(self) -> Version:
-        if self._version is None or not self._version.is_of(self._app):
-            self._version = Version(self._app)
+    def use(self, settings: Settings) -> None:
+        """Serves with these settings."""
+        self._settings = settings
+        self.forget()
+
+    def current(self) -> Version:
+        """What the application answers now."""
+        if self._version is None or not self._version.is_of(self.app):
+            self._version = Version(self.app, self._settings, self._placed())
         return self._version
 
     def forget(self) -> None:
@@ -175,35 +217,20 @@ class AsgiApplication:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         x = AsgiExchange(scope, receive, send, self._max_body)
         # Servers without the state extension share what the lifespan gave.
-        x.lifespan_state = scope.get("state", self._state)
-        task = asyncio.current_task()
-        assert task is not None
-        cancellations = task.cancelling()
-        try:
-            if 0 < self._max_body < x.content_length:
-                _refuse(x, 413, "Request body too large", (b"connection", b"close"))
-            else:
-                if self._limit:
-                    x.limit(self._limit)
-                await self._current().answer(x)
-            if x.interrupted:
-                with suppress(asyncio.CancelledError):
-                    await asyncio.sleep(0)  # a handler that did not wait any more has not taken it
-            await x.flush()
-        finally:
-            x.close()
-            if x.interrupted:
-                task.uncancel()  # it was the handler that was cancelled, not the server's task
-        if task.cancelling() > cancellations:
-            raise asyncio.CancelledError  # the server's, which the handler has answered
-        if x.failure is not None and not x.cancelled:
-            # As with Starlette: servers log it, error trackers and test clients see it.
-            raise x.failure
-        if x.aborted and not x.cancelled:
-            raise ResponseAborted(f"the response to {x.method} {x.path} was given up") from x.cause
+        x.lifespan_state = scope.get("state", self.state)
+        x.shares_state = bool(self._placed().outer)
+        await complete(x, self._answer(x))
+
+    async def _answer(self, x: AsgiExchange) -> None:
+        if 0 < self._max_body < x.content_length:
+            _refuse(x, 413, "Request body too large", (b"connection", b"close"))
+            return
+        if self._limit:
+            x.limit(self._limit)
+        await self.current().answer(x)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._app
+        app = self.app
         lifespan = Lifespan(app, app.lifespan, app.startup_hooks, app.shutdown_hooks)
         try:
             await receive()
@@ -214,11 +241,11 @@ class AsgiApplication:
             lifespan.cancel()
 
     async def _start(self, lifespan: Lifespan, scope: Scope) -> None:
-        self._current()  # a route that cannot be used ends the start
+        self.current()  # a route that cannot be used ends the start
         set_threads(self._app.settings.threads)
-        self._state = await lifespan.start()
+        self.state = await lifespan.start()
         if "state" in scope:
-            scope["state"].update(self._state)
+            scope["state"].update(self.state)
 
 
 async def _told(event: str, step: Awaitable[None], send: Send) -> None:

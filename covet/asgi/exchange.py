@@ -59,7 +59,7 @@ class AsgiExchange(ScopeHead):
         "_bodiless", "_body_ended", "_held", "_late", "_left", "_max_body", "_news", "_on_cancel", "_outgoing",
         "_over", "_pieces", "_pulling", "_pump", "_reader", "_receive", "_received", "_room_to_read", "_send",
         "_timer", "_too_large", "_unsent", "_waiter", "_watch_due", "aborted", "cancelled", "cause", "done", "failure",
-        "gone", "interrupted", "lifespan_state", "messages", "started", "state",
+        "gone", "interrupted", "lifespan_state", "messages", "shares_state", "started", "state",
     )  # fmt: skip
 
     def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send, max_body: int = 0) -> None:
@@ -67,6 +67,7 @@ class AsgiExchange(ScopeHead):
         self._receive, self._send = receive, send
         self.state: Any = None
         self.lifespan_state: Mapping[str, Any] = {}
+        self.shares_state = False  # lifespan_state belongs to this request, and middleware sees it too
         self.cancelled = self.started = self.done = self.aborted = False
         self.interrupted = False  # the task was told of the client's going
         self.gone = False  # the server does not take messages any more

@@ -1,6 +1,6 @@
 """The head of a request over an ASGI server: what its scope says."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -36,12 +36,17 @@ class ScopeHead:
         self._scope = scope
         self.route = self.verdict = 0
         self.params: tuple[str, ...] = ()
-        self.method: str = scope["method"]
+        self.method: str = scope.get("method", "GET")  # a WebSocket handshake is a GET
         self.root_path: str = scope.get("root_path", "").rstrip("/")
         self.raw_path = raw_path_of(scope, self.root_path)
         self.content_length = length_of(scope.get("headers", ()))
         self._fields: list[tuple[bytes, bytes]] | None = None
         self._query: list[tuple[str, str]] | None = None
+
+    def note(self, **members: Any) -> None:
+        """Sets members of the scope, for whoever reads it later."""
+        if isinstance(self._scope, MutableMapping):
+            self._scope.update(members)
 
     def scope(self, template: dict[str, Any], /) -> dict[str, Any]:
         return {**template, **{key: self._scope[key] for key in REQUEST_MEMBERS if key in self._scope}}

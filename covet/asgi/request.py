@@ -1,7 +1,8 @@
 """The request of an exchange over an ASGI server."""
 
 import asyncio
-from typing import cast
+from collections.abc import MutableMapping
+from typing import Any, cast
 
 from covet.asgi.exchange import AsgiExchange
 from covet.core import Exchange
@@ -16,6 +17,12 @@ class AsgiRequest(Request):
     async def _next(self) -> bytes:
         await cast(AsgiExchange, self._x).pull()
         return await super()._next()
+
+    def _make_scope(self) -> MutableMapping[str, Any]:
+        scope = cast(MutableMapping[str, Any], cast(AsgiExchange, self._x).original_scope)
+        scope.setdefault("app", self._context.app)
+        scope.setdefault("path_params", self.path_params)
+        return scope
 
     async def is_disconnected(self) -> bool:
         """Whether the client has gone, as far as the server says."""
@@ -35,5 +42,8 @@ class AsgiContext(Context):
         if request is None:
             own = cast(AsgiExchange, x)
             context = Context(self.app, self.param_names, own.lifespan_state, own.root_path)
+            context.behind_layers = self.behind_layers
             request = x.state = AsgiRequest(x, context)
+            if own.shares_state:
+                request.share_state(cast(dict[str, Any], own.lifespan_state))
         return request

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from covet.asgi.several import match_several
-from covet.routing import PARAMETER, PATTERNS, Route
+from covet.routing import PARAMETER, PATTERNS, Route, all_methods
 
 ENCODED_SLASH = b"\0"
 """Stands for "%2F" in a decoded path: a path with a NUL is refused and no pattern has one."""
 
-NUMBERED = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT")
 RANKS = {"int": 1, "uuid": 2, "float": 3, "str": 4, "path": 6}
 LITERAL, SEGMENT_END = 0, 5
 ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})?")
@@ -116,8 +115,7 @@ class Router:
         self._root = _Node()
         for _, pattern in sorted(patterns.items(), key=lambda item: item[0]):
             self._root.add(pattern)
-        known = {method for route in routes for method in route.methods}
-        self.all_methods = (*(method for method in NUMBERED if method in known), "OPTIONS")
+        self.all_methods = all_methods(routes)
 
     def lookup(self, path: bytes, method: str) -> Match:
         """Finds the route of a path, which is still percent-encoded."""

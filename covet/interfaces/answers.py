@@ -81,3 +81,13 @@ def came_from_disconnect(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, ClientDisconnected):
         error = error.__cause__ or error.__context__
     return error is not None
+
+
+def toggled(x: Exchange, root_path: str = "") -> bytes:
+    """The address of a request with the last slash of its path added or taken away."""
+    host = x.host
+    if not host and x.server is not None:
+        host = f"{x.server[0]}:{x.server[1]}"
+    path = x.raw_path[:-1] if x.raw_path.endswith(b"/") else x.raw_path + b"/"
+    query = b"?" + x.query_string if x.query_string else b""
+    return f"{x.scheme}://{host}{getattr(x, 'root_path', root_path)}".encode("latin-1") + path + query

@@ -57,7 +57,18 @@ class AsgiApplication:
         return AsgiLifespan(self._app, self._lifespan)
 
     def calls(self, settings: Settings, state: Mapping[str, Any]) -> Calls:
-        return Calls([(_call_of(self._app, self._root_path, state), 200, False)], encode, returned, _failed)
+        return asgi_calls(self._app, self._root_path, state)
+
+
+def asgi_calls(app: AsgiApp, root_path: str, state: Mapping[str, Any]) -> Calls:
+    """What answers the requests of an ASGI application.
+
+    Args:
+        app: the application.
+        root_path: where it is mounted.
+        state: what its lifespan gave.
+    """
+    return Calls([(_call_of(app, root_path, state), 200, False)], encode, returned, _failed)
 
 
 def _call_of(app: AsgiApp, root_path: str, state: Mapping[str, Any]) -> Callable[[Exchange], Any]:

@@ -12,12 +12,15 @@ from covet.encoders import encode
 from covet.exceptions import HTTPException
 from covet.health import enter_stage
 from covet.interfaces import CallEntry, Calls
+from covet.interfaces import Lifespan as LifespanProtocol
 from covet.lifespan import Lifespan
+from covet.middleware.registry import NO_MIDDLEWARE, Placement
 from covet.requests import Context
 from covet.routing import Route, allowed_methods
 
 if TYPE_CHECKING:
     from covet.app import CovetPy
+    from covet.asgi.app import AsgiApplication
 
 
 class CovetApplication:
@@ -30,18 +33,32 @@ class CovetApplication:
         self._root_path = root_path
         self._threads = threads
         self.figures = app.figures
+        self._asgi: AsgiApplication | None = None
 
     @property
     def settings(self) -> Settings:
         return self.app.settings
 
     def engine(self) -> dict[str, Any]:
+        placement = self.app.place_middleware()
+        if placement.outer:
+            return {"forward_unmatched": True, "routes": []}
         return {
-            "forward_unmatched": self.app.answers_unmatched,
-            "routes": [route.engine(number) for number, route in enumerate(self.app.routes, 1) if route.by_path],
+            "forward_unmatched": self.app.answers_unmatched or bool(placement),
+            "forward_redirects": bool(placement),
+            "routes": [
+                route.engine(number, forward=bool(placement))
+                for number, route in enumerate(self.app.routes, 1)
+                if route.by_path
+            ],
         }
 
-    def lifespan(self) -> Lifespan:
+    def lifespan(self) -> LifespanProtocol:
+        asgi = self._behind_middleware(self.app.settings)
+        if asgi is not None:
+            from covet.interfaces.asgi_lifespan import AsgiLifespan
+
+            return AsgiLifespan(asgi, "on")
         return Lifespan(self.app, self.app.lifespan, self.app.startup_hooks, self.app.shutdown_hooks)
 
     def drain(self) -> None:
@@ -49,8 +66,25 @@ class CovetApplication:
 
     def calls(self, settings: Settings, state: Mapping[str, Any]) -> Calls:
         set_threads(self._threads or settings.threads)
+        asgi = self._behind_middleware(settings)
+        if asgi is not None:
+            from covet.interfaces.asgi import asgi_calls
+
+            return asgi_calls(asgi, self._root_path, state)
         routes = tuple(self.app.routes)
-        return calls_of(routes, Context(self.app, param_names(routes), state, self._root_path), settings)
+        context = Context(self.app, param_names(routes), state, self._root_path)
+        return calls_of(routes, context, settings, self.app.place_middleware())
+
+    def _behind_middleware(self, settings: Settings) -> "AsgiApplication | None":
+        """The application with its middleware, if one of them needs ASGI; always the same one."""
+        if not self.app.place_middleware().outer:
+            return None
+        if self._asgi is None:
+            from covet.asgi.app import AsgiApplication
+
+            self._asgi = AsgiApplication(self.app, behind_engine=True)
+        self._asgi.use(settings)
+        return self._asgi
 
 
 def param_names(routes: Sequence[Route]) -> dict[int, tuple[str, ...]]:
@@ -58,18 +92,27 @@ def param_names(routes: Sequence[Route]) -> dict[int, tuple[str, ...]]:
     return {number: route.param_names for number, route in enumerate(routes, 1)}
 
 
-def calls_of(routes: Sequence[Route], context: Context, settings: Settings) -> Calls:
+def calls_of(
+    routes: Sequence[Route], context: Context, settings: Settings, placement: Placement = NO_MIDDLEWARE
+) -> Calls:
     """What answers the requests of an application.
 
     Args:
         routes: the application's routes, which are numbered from 1.
         context: what the requests have in common.
         settings: what the application is served with.
+        placement: where its middleware runs; the layers are called with what the routes are called with.
     """
     statuses = {number: route.status_code for number, route in enumerate(routes, 1)}
     dispatcher = Dispatcher(context, dict(context.app.exception_handlers), statuses, debug=settings.debug)
+    context.behind_layers = bool(placement)
     calls = entries(routes, context, generate=settings.enable_jit)
-    return Calls(calls, encode, dispatcher.render, dispatcher.fail)
+    if not placement:
+        return Calls(calls, encode, dispatcher.render, dispatcher.fail)
+    from covet.middleware.chain import chained
+
+    calls = chained(placement.layers, routes, calls, context, dispatcher)
+    return Calls(calls, encode, dispatcher.render, dispatcher.fail_outermost)
 
 
 def entries(routes: Sequence[Route], context: Context, *, generate: bool) -> list[CallEntry]:

@@ -37,7 +37,7 @@ class WsgiApplication:
 
     def __init__(self, app: WsgiApp, root_path: str = "", threads: int = 40, *, several: bool = False) -> None:
         self._app = app
-        self._template = _template(root_path, several)
+        self._template = template(root_path, several)
         self._threads = threads
         self.settings = Settings()
 
@@ -54,12 +54,20 @@ class WsgiApplication:
         pool = ThreadPool(self._threads)
 
         def call(x: Exchange) -> Any:
-            return _answer(x, self._app, pool, self._template)
+            return answer(x, self._app, pool, self._template)
 
         return Calls([(call, 200, False)], encode, _nothing, _failed)
 
 
-async def _answer(x: Exchange, app: WsgiApp, pool: ThreadPool, template: dict[str, Any]) -> None:
+async def answer(x: Exchange, app: WsgiApp, pool: ThreadPool, template: dict[str, Any]) -> None:
+    """Answers one request.
+
+    Args:
+        x: the exchange.
+        app: the application.
+        pool: where it runs.
+        template: the part of the environ that all requests have in common.
+    """
     cycle = Cycle(x, asyncio.get_running_loop())
     environ = template | environ_of(x)
     whole = x.body_whole()
@@ -68,7 +76,8 @@ async def _answer(x: Exchange, app: WsgiApp, pool: ThreadPool, template: dict[st
     await cycle.serve()
 
 
-def _template(root_path: str, several: bool) -> dict[str, Any]:
+def template(root_path: str, several: bool) -> dict[str, Any]:
+    """The part of the environ that all requests have in common; see WsgiApplication."""
     return {
         "SCRIPT_NAME": root_path.encode().decode("latin-1"),
         "SERVER_SOFTWARE": "covet",

@@ -39,6 +39,7 @@ type Config struct {
 	RedirectSlashes    bool             `json:"redirect_slashes"`
 	RootPath           string           `json:"root_path"`
 	ForwardUnmatched   bool             `json:"forward_unmatched"`
+	ForwardRedirects   bool             `json:"forward_redirects"`
 	AccessLog          bool             `json:"access_log"`
 	AccessLogFormat    string           `json:"access_log_format"`
 	LogLevel           string           `json:"log_level"`

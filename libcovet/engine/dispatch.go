@@ -48,7 +48,7 @@ func (l *loop) dispatch(s *session, c *netio.Conn, p []byte, n int) int {
 		}
 		return l.toWorker(s, c, p, n, keepAlive)
 	}
-	if l.routes.forwardUnmatched && (m.Status == 404 || m.Status == 405) {
+	if l.routes.forwards(m.Status) {
 		return l.toWorker(s, c, p, n, keepAlive)
 	}
 	l.begin(s, c, r, 0, &keepAlive)

@@ -19,7 +19,8 @@ type routes struct {
 	constants        []*native.Constant
 	once             []bool // routes whose requests are never repeated
 	allMethods       []byte
-	forwardUnmatched bool
+	forwardUnmatched bool // 404 and 405
+	forwardRedirects bool // 307
 }
 
 func newRoutes(version uint32, c *Config) (*routes, error) {
@@ -29,7 +30,7 @@ func newRoutes(version uint32, c *Config) (*routes, error) {
 		most = max(most, c.Routes[i].ID)
 	}
 	r := &routes{
-		version: version, forwardUnmatched: c.ForwardUnmatched,
+		version: version, forwardUnmatched: c.ForwardUnmatched, forwardRedirects: c.ForwardRedirects,
 		constantOf: make([]int32, most+1), once: make([]bool, most+1),
 	}
 	for i := range r.constantOf {
@@ -83,6 +84,18 @@ func (r *routes) add(b *route.Builder, c *RouteConfig, methods map[string]bool) 
 // worker's death.
 func (r *routes) repeatable(number uint32) bool {
 	return number < uint32(len(r.once)) && !r.once[number]
+}
+
+// forwards reports whether a worker answers requests that the router answers
+// with status.
+func (r *routes) forwards(status uint16) bool {
+	switch status {
+	case 404, 405:
+		return r.forwardUnmatched
+	case 307:
+		return r.forwardRedirects
+	}
+	return false
 }
 
 // use makes a loop match requests with r from now on.

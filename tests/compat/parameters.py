@@ -3,7 +3,7 @@
 # ruff: noqa: B008
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Optional, Union
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Json, StringConstraints
@@ -100,12 +100,12 @@ def build(fw: Any) -> Any:
         return v
 
     @app.get("/q/optional")
-    async def q_optional(v: Optional[str] = None):
-        return v  # noqa: UP045
+    async def q_optional(v: str | None = None):
+        return v
 
     @app.get("/q/union")
-    async def q_union(v: Union[int, str]):
-        return [v, type(v).__name__]  # noqa: UP007
+    async def q_union(v: int | str):
+        return [v, type(v).__name__]
 
     @app.get("/q/required-none")
     async def q_required_none(v: int | None):

@@ -1,0 +1,45 @@
+"""What is common to all who answer over an ASGI server."""
+
+import asyncio
+from collections.abc import Awaitable
+from contextlib import suppress
+from typing import cast
+
+from covet.asgi.exchange import AsgiExchange, ResponseAborted
+from covet.core import Exchange
+from covet.responses import Response
+
+
+async def complete(x: AsgiExchange, work: Awaitable[None]) -> None:
+    """Sees an exchange through: does the work that answers it, and waits until the server has taken the response.
+
+    Raises:
+        ResponseAborted: the response was given up while the client was there.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    cancellations = task.cancelling()
+    try:
+        await work
+        if x.interrupted:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)  # a handler that did not wait any more has not taken it
+        await x.flush()
+    finally:
+        x.close()
+        if x.interrupted:
+            task.uncancel()  # it was the handler that was cancelled, not the server's task
+    if task.cancelling() > cancellations:
+        raise asyncio.CancelledError  # the server's, which the handler has answered
+    if x.failure is not None and not x.cancelled:
+        # As with Starlette: servers log it, error trackers and test clients see it.
+        raise x.failure
+    if x.aborted and not x.cancelled:
+        raise ResponseAborted(f"the response to {x.method} {x.path} was given up") from x.cause
+
+
+async def answer_with(x: AsgiExchange, response: Response) -> None:
+    """Sends a response."""
+    answer = response.answer(cast(Exchange, x))
+    if answer is not None:
+        await answer

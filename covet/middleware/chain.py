@@ -1,0 +1,168 @@
+"""Runs layers around the routes without ASGI: requests and responses are handed on as they are."""
+
+import copy
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from types import CoroutineType
+from typing import Any, cast
+
+from covet.core import Exchange
+from covet.dispatch import Dispatcher, known
+from covet.interfaces.answers import toggled
+from covet.middleware import Middleware
+from covet.middleware.base import DispatchFunction, Inside, Layer, RequestResponseEndpoint, dispatch_of
+from covet.requests import Context, Request
+from covet.responses import Answer, Response
+from covet.routing import Route, all_methods
+from covet.streaming import StreamingResponse
+
+Entry = tuple[Callable[[Exchange], Any], int, bool] | None
+
+
+def chained(
+    layers: Sequence[Middleware],
+    routes: Sequence[Route],
+    entries: Sequence[Entry],
+    context: Context,
+    dispatcher: Dispatcher,
+) -> list[Entry]:
+    """What the native runner calls when there are layers around the routes.
+
+    Args:
+        layers: the outermost first.
+        routes: the application's routes, which are numbered from 1.
+        entries: what it would call without them, by route number.
+        context: what the requests have in common.
+        dispatcher: makes responses of what handlers return and raise.
+    """
+    unmatched = Unmatched(routes, entries[0], context)
+    call_next = endpoint(routes, [(unmatched, 404, False), *entries[1:]], dispatcher)
+    for layer in reversed([cast(Layer, middleware.make(Inside())) for middleware in layers]):
+        call_next = _around(dispatch_of(layer), call_next)
+    request_of = context.request_of
+
+    async def call(x: Exchange) -> Response | None:
+        request = request_of(x)
+        try:
+            response = await call_next(request)
+        except BaseException:
+            await closed(request)
+            raise
+        if not isinstance(response, Response):
+            response = checked(response)
+        if "_iterator" in response.__dict__:
+            response = replaced(response)
+        if request.exits is None:
+            return response
+        await sent(x, response, request.exits)
+        return None
+
+    return [(call, 200, False)] * len(entries)
+
+
+def _around(dispatch: DispatchFunction, call_next: RequestResponseEndpoint) -> RequestResponseEndpoint:
+    def layer(request: Request) -> Any:
+        return dispatch(request, call_next)
+
+    return layer
+
+
+async def sent(x: Exchange, response: Response, exits: AsyncExitStack) -> None:
+    """Sends a response, and then leaves what was entered for it. Raises what either raises."""
+    async with exits:
+        answer = response.answer(x)
+        if answer is not None:
+            await answer
+
+
+async def closed(request: Request) -> None:
+    """Leaves what was entered for a request whose middleware has raised an exception, which is known to it."""
+    if request.exits is not None:
+        await request.exits.__aexit__(*sys.exc_info())
+
+
+def checked(response: Any) -> Response:
+    """What a middleware returned, as a response of ours; Starlette's are taken too.
+
+    Raises:
+        TypeError: it is no response.
+    """
+    ours = known(response)
+    if not isinstance(ours, Response):
+        raise TypeError(f"a middleware must return a response, not {type(response).__name__}")
+    return ours
+
+
+def endpoint(routes: Sequence[Route], entries: Sequence[Entry], dispatcher: Dispatcher) -> RequestResponseEndpoint:
+    """The innermost `call_next`: it calls the handler of the request's route and gives the response, unsent."""
+
+    async def respond(request: Request) -> Response:
+        x = request.exchange
+        entry = entries[x.route]
+        if entry is None:
+            return _copied(routes[x.route - 1])
+        request.hand_on()
+        try:
+            result = entry[0](x)
+            if type(result) is CoroutineType:
+                result = await result
+            if x.started or x.done:
+                return Sent(200)
+            return result if isinstance(result, Response) else await dispatcher.response_of(x, result)
+        except Exception as error:
+            if x.started or x.done:
+                raise
+            return await dispatcher.recover(x, error)
+
+    return respond
+
+
+def _copied(route: Route) -> Response:
+    """A constant answer; its header fields may be changed for one request."""
+    assert route.constant is not None  # only constants have no handler
+    response = copy.copy(route.constant)
+    response.raw_headers = route.constant.raw_headers[:]
+    return response
+
+
+class Unmatched:
+    """Answers what no route matched as the engine does.
+
+    Args:
+        routes: the application's routes.
+        entry: what answers unknown paths and methods.
+        context: what the requests have in common.
+    """
+
+    def __init__(self, routes: Sequence[Route], entry: Entry, context: Context) -> None:
+        assert entry is not None
+        self._routes = routes
+        self._call = entry[0]
+        self._context = context
+
+    def __call__(self, x: Exchange) -> Any:
+        if x.verdict == 307:
+            response = Response(None, 307)
+            response.raw_headers.append((b"location", toggled(x, self._context.root_path)))
+            return response
+        if x.method == "OPTIONS" and x.target == b"*":
+            return Response(None, 204, {"allow": ", ".join(all_methods(self._routes))})
+        return self._call(x)
+
+
+class Sent(Response):
+    """Stands for a response that a handler sent by itself."""
+
+    def answer(self, x: Exchange) -> Answer:
+        """There is nothing to send."""
+        return None
+
+
+def replaced(response: Response) -> Response:
+    """The response with the body that a middleware has put in the place of its own."""
+    if isinstance(response, StreamingResponse):
+        return response
+    other = StreamingResponse(response.body_iterator, response.status_code, background=response.background)
+    other.raw_headers = [pair for pair in response.raw_headers if pair[0] != b"content-length"]
+    return other

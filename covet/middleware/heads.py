@@ -1,0 +1,72 @@
+"""Middleware that reads a request's head, and refuses the request or changes the response's header fields."""
+
+from typing import Any, ClassVar
+
+from covet.asgi.head import ScopeHead
+from covet.core import Exchange
+from covet.datastructures import MutableHeaders
+from covet.middleware.base import AsgiApp, Layer, Receive, RequestResponseEndpoint, Scope, Send
+from covet.requests import Request
+from covet.responses import Response
+
+Head = Exchange | ScopeHead
+"""The head of a request: over the engine, or over an ASGI server."""
+
+
+class HeadMiddleware(Layer):
+    """A middleware that is two functions: `refuse` before the application, `decorate` after it.
+
+    Args:
+        app: the application inside.
+    """
+
+    kinds: ClassVar[tuple[str, ...]] = ("http",)
+    """The types of ASGI scopes that it looks at; others go through."""
+
+    def __init__(self, app: AsgiApp) -> None:
+        self.app = app
+
+    def refuse(self, head: Head, root_path: str) -> Response | None:
+        """The answer to a request that does not get through, or None.
+
+        Args:
+            head: the request.
+            root_path: where the application is mounted.
+        """
+        return None
+
+    def decorate(self, head: Head, headers: MutableHeaders) -> None:
+        """Changes the response's header fields."""
+
+    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+        """Answers a request with what is inside; see the class."""
+        head = request.exchange
+        response = self.refuse(head, request.root_path)
+        if response is None:
+            response = await call_next(request)
+            self.decorate(head, response.headers)
+        return response
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one ASGI 3 connection."""
+        if scope["type"] not in self.kinds:
+            await self.app(scope, receive, send)
+            return
+        head = ScopeHead(scope)
+        response = self.refuse(head, head.root_path)
+        if response is not None:
+            await response(scope, receive, send)
+            return
+
+        async def decorated(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                self.decorate(head, headers_of(message))
+            await send(message)
+
+        await self.app(scope, receive, decorated)
+
+
+def headers_of(message: Any) -> MutableHeaders:
+    """The header fields of an http.response.start message; what is changed is changed in the message."""
+    message["headers"] = [(bytes(name).lower(), bytes(value)) for name, value in message.get("headers", ())]
+    return MutableHeaders(raw=message["headers"])

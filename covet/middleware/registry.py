@@ -1,0 +1,83 @@
+"""Registers middleware, and decides where each one runs."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from covet.middleware import Middleware
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Placement(NamedTuple):
+    """Where an application's middleware runs; in each part the outermost comes first.
+
+    Attributes:
+        outer: those that need ASGI; they stand around the layers.
+        layers: those that are called with the request and the rest of the chain, right around the routes.
+    """
+
+    outer: Sequence[Middleware]
+    layers: Sequence[Middleware]
+
+    def __bool__(self) -> bool:
+        return bool(self.outer or self.layers)
+
+
+NO_MIDDLEWARE = Placement((), ())
+
+
+class MiddlewareRegistry:
+    """The middleware of an application."""
+
+    user_middleware: list[Middleware]
+    """What was registered; the outermost comes first."""
+    _middleware_in_use = False
+
+    def set_middleware(self, middleware: Sequence[Middleware] | None) -> None:
+        """Begins with what the constructor was given."""
+        self.user_middleware = list(middleware or ())
+
+    def add_middleware(self, middleware_class: Any, *args: Any, **kwargs: Any) -> None:
+        """Puts a middleware around all that were added before.
+
+        Args:
+            middleware_class: an ASGI middleware, or a class derived from BaseHTTPMiddleware.
+            args: its arguments after the application.
+            kwargs: its options.
+
+        Raises:
+            RuntimeError: the application has started.
+        """
+        if self._middleware_in_use:
+            raise RuntimeError("Cannot add middleware after an application has started")
+        self.user_middleware.insert(0, Middleware(middleware_class, *args, **kwargs))
+
+    def middleware(self, middleware_type: str) -> Callable[[Function], Function]:
+        """Registers the decorated function, which is called with a request and with what answers it.
+
+        Args:
+            middleware_type: "http".
+        """
+        if middleware_type != "http":
+            raise ValueError(f'middleware takes "http", not {middleware_type!r}')
+
+        def register(function: Function) -> Function:
+            from covet.middleware.base import BaseHTTPMiddleware
+
+            self.add_middleware(BaseHTTPMiddleware, dispatch=function)
+            return function
+
+        return register
+
+    def place_middleware(self) -> Placement:
+        """Decides where each middleware runs; from now on none can be added."""
+        self._middleware_in_use = True
+        every = self.user_middleware
+        if not every:
+            return NO_MIDDLEWARE
+        from covet.middleware.base import is_layer
+
+        first = len(every)
+        while first and is_layer(every[first - 1].cls):
+            first -= 1
+        return Placement(every[:first], every[first:])
