@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from covet import CovetPy
+from covet import CovetPy, Depends, HTTPException
 from covet.checks import ConfigError
 from covet.testclient import AsyncTestClient, TestClient
 from covet.testing import LiveServer
@@ -197,3 +197,17 @@ def test_readiness_behind_the_engine() -> None:
         asking.join()
         stopping.join()
     assert seen == ["shutting down"]
+
+
+def test_dependencies_of_the_application_do_not_keep_probes_out() -> None:
+    async def refuse() -> None:
+        raise HTTPException(401)
+
+    app = CovetPy(dependencies=[Depends(refuse)])
+    app.health_check(lambda: True)
+
+    @app.get("/")
+    async def root() -> None: ...
+
+    client = TestClient(app)
+    assert (client.get("/").status_code, client.get("/health").status_code) == (401, 200)
