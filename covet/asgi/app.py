@@ -242,7 +242,7 @@ class AsgiApplication:
 
     async def _start(self, lifespan: Lifespan, scope: Scope) -> None:
         self.current()  # a route that cannot be used ends the start
-        set_threads(self.app.settings.threads)
+        set_threads(self._settings.threads)
         self.state = await lifespan.start()
         if "state" in scope:
             scope["state"].update(self.state)
