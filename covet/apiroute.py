@@ -345,7 +345,12 @@ class APIRoute(Route):
             taken = make_call(
                 self.endpoint, self.parameters, context.request_of, blocking=self.blocking, generate=generate
             )
-        call = Endpoint(self).call(context.request_of, taken)
+        endpoint = Endpoint(self)
+        call = endpoint.call(context.request_of, taken)
+        if taken is None and generate and type(self).get_route_handler is APIRoute.get_route_handler:
+            from covet.fastpath import fast_call
+
+            call = fast_call(endpoint, context, call) or call
         return (cancelled(call) if self.cancel_on_disconnect else call, self.status_code, False)
 
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:
