@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from covet.bodies import form_models, is_json_type
+from covet.core import BAD
 from covet.dispatch import NO_BODY
 from covet.encoders import encode
 from covet.modelfield import ModelField
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 Call = Callable[["Exchange"], Any]
 JSON = 1  # exchange.MediaType
 IMMUTABLE = (str, bytes, int, float, bool, type(None), Enum, tuple, frozenset)
+NATIVE = {int: "int", float: "float", bool: "bool", int | None: "int", float | None: "float", bool | None: "bool"}
 SPECIAL = frozenset({"request", "connection"})
 
 
@@ -77,7 +79,7 @@ class _Writer:
         self.names: dict[str, Any] = {
             "general": general, "overrides": endpoint.route.overrides, "UNSET": UNSET, "request_of": context.request_of,
             "deepcopy": copy.deepcopy, "is_json_type": is_json_type, "decode": decode, "context": context,
-            "Response": Response, "encode": encode, "endpoint": endpoint, "Misfit": Misfit,
+            "Response": Response, "encode": encode, "endpoint": endpoint, "Misfit": Misfit, "BAD": BAD,
         }  # fmt: skip
         self.lines: list[str] = []
         self.count = 0
@@ -125,6 +127,9 @@ class _Writer:
     def _value(self, field: ModelField, attribute: str) -> str:
         self.count += 1
         value, alias = f"v{self.count}", field.aliases[0]
+        native = NATIVE.get(field.annotation) if not field.is_constrained else None
+        if native is not None and self._native(field, attribute, native, value):
+            return value
         if attribute == "path_params":
             text = f"x.path_str({self.endpoint.route.param_names.index(alias)})"
         elif attribute == "query_params":
@@ -140,6 +145,22 @@ class _Writer:
         if convert != value:
             self.lines += ["else:", f"    {value} = {convert}"]
         return value
+
+    def _native(self, field: ModelField, attribute: str, kind: str, value: str) -> bool:
+        """Adds the lines for a number that the exchange itself converts; whether it does."""
+        alias = field.aliases[0]
+        if attribute == "path_params" and kind != "bool":
+            self.lines.append(f"{value} = x.path_{kind}({self.endpoint.route.param_names.index(alias)})")
+        elif attribute == "query_params":
+            self.lines += [
+                f"{value} = x.query_{kind}({self._name(alias)}, None)",
+                f"if {value} is None:",
+                f"    {self._absent(field, value)}",
+            ]
+        else:
+            return False
+        self.lines += [f"if {value} is BAD:", "    raise Misfit"]
+        return True
 
     def _absent(self, field: ModelField, value: str) -> str:
         if field.required or field.param.options.get("validate_default"):
