@@ -10,6 +10,7 @@ from covet.defaults import Default
 from covet.dispatch import ExceptionHandler, is_status
 from covet.exceptions import is_http_exception_class
 from covet.figures import Figures
+from covet.health import Health
 from covet.lifespan import Hook, LifespanOf
 from covet.middleware import Middleware
 from covet.middleware.registry import MiddlewareRegistry
@@ -25,7 +26,7 @@ HookFunction = TypeVar("HookFunction", bound=Hook)
 Decorator = Callable[[Handler], Handler]
 
 
-class CovetPy(MiddlewareRegistry, RouteMethods):
+class CovetPy(MiddlewareRegistry, RouteMethods, Health):
     """A web application.
 
     Sizes are bytes, or text with a unit of 1,024 such as "64KB"; times are
@@ -53,6 +54,7 @@ class CovetPy(MiddlewareRegistry, RouteMethods):
         redirect_slashes: redirect a path with a slash too many or too few at its end.
         max_exchanges: requests in work at a time, on each engine loop; further ones wait.
         backpressure: requests that may wait, on each engine loop; further ones get 503.
+        threads: blocking functions that run at a time, such as `def` handlers; further ones wait.
         lifespan: a function of the application that gives an asynchronous context manager; a
             mapping that it yields is where each `request.state` begins.
         middleware: what stands around the application; the outermost comes first.
@@ -98,6 +100,7 @@ class CovetPy(MiddlewareRegistry, RouteMethods):
         redirect_slashes: bool = True,
         max_exchanges: int = 4096,
         backpressure: int = 1024,
+        threads: int = 40,
         lifespan: LifespanOf | None = None,
         middleware: Sequence[Middleware] | None = None,
         on_startup: Sequence[Hook] | None = None,
@@ -155,6 +158,7 @@ class CovetPy(MiddlewareRegistry, RouteMethods):
             redirect_slashes=redirect_slashes,
             max_exchanges=max_exchanges,
             backpressure=backpressure,
+            threads=threads,
         )
         self.state = State()
         self.figures = Figures()

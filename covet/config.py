@@ -9,7 +9,7 @@ from covet.checks import parse_size as parse_size
 from covet.options import LOG_LEVELS as LOG_LEVELS
 from covet.options import LOOPS as LOOPS
 from covet.options import ServeOptions as ServeOptions
-from covet.options import check_workers
+from covet.options import check_threads, check_workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class Settings:
     redirect_slashes: bool = True
     max_exchanges: int = 4096
     backpressure: int = 1024
+    threads: int = 40
 
     def __post_init__(self) -> None:
         for name in ("title", "version"):
@@ -44,6 +45,7 @@ class Settings:
         for name in ("debug", "enable_io_uring", "enable_simd", "enable_jit", "redirect_slashes"):
             check_switch(name, getattr(self, name))
         check_workers("workers", self.workers)
+        check_threads("threads", self.threads)
         self._engine_limits()
 
     def _engine_limits(self) -> dict[str, int]:

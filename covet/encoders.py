@@ -46,7 +46,12 @@ def to_json(value: Any) -> Any:
         return dict(value)
     if isinstance(value, (Set, deque, Iterator)):
         return list(value)
-    raise TypeError(f"a value of type {type(value).__name__} has no form in JSON")
+    from covet.jsonable import jsonable_encoder  # it knows pydantic's types, and takes longer
+
+    try:
+        return jsonable_encoder(value)
+    except ValueError:
+        raise TypeError(f"a value of type {type(value).__name__} has no form in JSON") from None
 
 
 encode: Callable[[Any], bytes] = msgspec.json.Encoder(enc_hook=to_json, decimal_format="number").encode

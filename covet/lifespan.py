@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+from covet.health import enter_stage
+
 Hook = Callable[[], Any]
 LifespanOf = Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any] | None]]
 
@@ -35,6 +37,7 @@ class Lifespan:
 
     async def start(self) -> Mapping[str, Any]:
         """Starts up and returns what the context manager yielded. Raises what start-up raises."""
+        enter_stage(self._app, "starting")
         self._started = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._run(self._started), name="covet-lifespan")
         try:
@@ -46,6 +49,7 @@ class Lifespan:
     async def stop(self) -> None:
         """Shuts down. Raises what shutdown raises."""
         if self._task is not None:
+            enter_stage(self._app, "stopping")
             self._ending.set()
             await self._task
 
@@ -59,6 +63,7 @@ class Lifespan:
             async with self._context(self._app) as state:
                 for hook in self._startup:
                     await _call(hook)
+                enter_stage(self._app, "ready")
                 started.set_result(state or {})
                 await self._ending.wait()
                 for hook in self._shutdown:

@@ -59,7 +59,8 @@ class ModelField:
         self._default_factory = self.param.options.get("default_factory")
         self.required = default is UNSET and self._default_factory is None
         self.is_json = any(type(item).__name__ == "Json" for item in self._metadata)
-        self.is_sequence = is_sequence(self.annotation) and not self.is_json
+        self.holds_items = is_sequence(self.annotation)
+        self.is_sequence = self.holds_items and not self.is_json
         self.model: Any = None if self.is_json else model_type(self.annotation)
         self._validate_default = bool(self.param.options.get("validate_default"))
         self._structs = has_struct(self.annotation)

@@ -13,6 +13,7 @@ INTERFACES = ("auto", "covet", "asgi", "wsgi")
 LIFESPANS = ("auto", "on", "off")
 MOST_WORKERS = 64
 MOST_LOOPS = 32
+MOST_THREADS = 4096
 SWITCHES = (
     "access_log",
     "date_header",
@@ -41,7 +42,8 @@ class ServeOptions:
         factory: the application's name is that of a function that returns the application.
         interface: what kind of application it is; "auto" finds out.
         lifespan: whether an ASGI application's lifespan runs; "auto" finds out.
-        threads: how many requests of a WSGI application run at a time, in each worker.
+        threads: how many blocking functions, or requests of a WSGI application, run at a time, in each worker; None
+            leaves it to the application.
         root_path: the path under which a proxy in front of the server publishes the application.
         loop: the event loop; "auto" is uvloop where it is installed.
         loop_count: the engine's loops, a thread each.
@@ -93,7 +95,7 @@ class ServeOptions:
     interface: str = "auto"
     lifespan: str = "auto"
     root_path: str = ""
-    threads: int = 40
+    threads: int | None = None
     loop_count: int = 1
     access_log_fmt: str | None = None
     log_config: str | Mapping[str, Any] | None = None
@@ -130,7 +132,8 @@ class ServeOptions:
         check_choice("interface", self.interface, INTERFACES)
         check_choice("lifespan", self.lifespan, LIFESPANS)
         check_whole("loop_count", self.loop_count, 1, MOST_LOOPS)
-        check_whole("threads", self.threads, 1, 4096)
+        if self.threads is not None:
+            check_threads("threads", self.threads)
         milliseconds("timeout_graceful_shutdown", self.timeout_graceful_shutdown)
         milliseconds("timeout_worker_healthcheck", self.timeout_worker_healthcheck)
         check_seconds("reload_delay", self.reload_delay)
@@ -227,6 +230,11 @@ class ServeOptions:
 
 
 OPTION_NAMES: frozenset[str] = frozenset(field.name for field in fields(ServeOptions))
+
+
+def check_threads(name: str, value: Any) -> int:
+    """A number of threads. Raises ConfigError."""
+    return check_whole(name, value, 1, MOST_THREADS)
 
 
 def check_workers(name: str, value: Any) -> int | str:

@@ -164,6 +164,10 @@ class Request:
         """The address of the application, with a slash at its end."""
         return URL(f"{self._origin()}{self._context.root_path}/")
 
+    def url_for(self, name: str, /, **path_params: Any) -> URL:
+        """The whole address of the application's route with a name. Raises NoMatchFound."""
+        return URL(f"{self._origin()}{self._context.root_path}{self.app.url_path_for(name, **path_params)}")
+
     def _origin(self) -> str:
         x = self._x
         host = x.host

@@ -175,3 +175,23 @@ def all_methods(routes: Sequence[Route]) -> tuple[str, ...]:
 def allowed_methods(routes: Sequence[Route], path: str) -> list[str]:
     """The methods of all routes that a decoded path fits, in order."""
     return sorted({method for route in routes if route.matches(path) for method in route.methods})
+
+
+_ELSEWHERE = {
+    "APIRoute": "apiroute",
+    "APIRouter": "routers",
+    "APIWebSocketRoute": "mounts",
+    "Host": "mounts",
+    "Mount": "mounts",
+    "Router": "routers",
+    "WebSocketRoute": "mounts",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Names that FastAPI has in its `routing`; they are loaded when they are used."""
+    if name not in _ELSEWHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"covet.{_ELSEWHERE[name]}"), "APIRouter" if name == "Router" else name)

@@ -111,6 +111,7 @@ class Server:
                 await self._changed.wait()
                 self._changed.clear()
             logger.info("Shutting down")
+            self.app.drain()
             await self._finish(loop, engine, worker)
         finally:
             self.started = False

@@ -40,7 +40,7 @@ def pick(field: ModelField, received: Mapping[str, Any], alias: str) -> Any:
     if many is not None:
         return many(alias) or UNSET
     value = received.get(alias)
-    if value is None or (field.is_sequence and len(value) == 0):
+    if value is None or (field.holds_items and len(value) == 0):
         return UNSET
     return value
 

@@ -87,6 +87,7 @@ class Process:
         loop.add_signal_handler(signal.SIGTERM, self._link.send, Leaving())
 
         drain = await self._draining
+        self._app.drain()
         await finish(worker, drain.limit)
         worker.close()
         self._link.send(Closed())

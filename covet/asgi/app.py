@@ -11,6 +11,7 @@ from covet.asgi.exchange import JSON, AsgiExchange
 from covet.asgi.request import AsgiContext
 from covet.asgi.router import Match, Router
 from covet.asgi.serving import complete
+from covet.concurrency import set_threads
 from covet.config import Settings
 from covet.core import Exchange, pack_fields
 from covet.encoders import encode
@@ -241,6 +242,7 @@ class AsgiApplication:
 
     async def _start(self, lifespan: Lifespan, scope: Scope) -> None:
         self.current()  # a route that cannot be used ends the start
+        set_threads(self._settings.threads)
         self.state = await lifespan.start()
         if "state" in scope:
             scope["state"].update(self.state)

@@ -63,7 +63,7 @@ APPLICATION = in_section(
     INTERFACE,
     option("--lifespan", type=click.Choice(LIFESPANS), default="auto", help="Run an ASGI application's lifespan."),
     option("--root-path", type=Texts("PATH"), default="", help="Path under which a proxy publishes the application."),
-    option("--threads", type=int, default=40, help="Requests of a WSGI application at a time, in each worker."),
+    option("--threads", type=int, help="Blocking functions, or requests of a WSGI application, at a time."),
     option("--debug/--no-debug", default=None, help="500 answers show the traceback."),
 )
 

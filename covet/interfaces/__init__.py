@@ -59,6 +59,9 @@ class Application(Protocol):
     def lifespan(self) -> Lifespan:
         """A new lifespan."""
 
+    def drain(self) -> None:
+        """The server is about to stop; requests may still come."""
+
     def calls(self, settings: "Settings", state: Mapping[str, Any]) -> Calls:
         """What answers requests, in this process.
 
@@ -86,11 +89,11 @@ def adapt(app: object, options: "ServeOptions", *, several: bool = False) -> App
     if interface == "covet":
         from covet.interfaces.native import CovetApplication
 
-        return CovetApplication(target, options.root_path)
+        return CovetApplication(target, options.root_path, options.threads)
     if interface == "asgi":
         from covet.interfaces.asgi import AsgiApplication
 
         return AsgiApplication(target, options.lifespan, options.root_path)
     from covet.interfaces.wsgi import WsgiApplication
 
-    return WsgiApplication(target, options.root_path, options.threads, several=several)
+    return WsgiApplication(target, options.root_path, options.threads or 40, several=several)

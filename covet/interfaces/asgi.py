@@ -48,6 +48,9 @@ class AsgiApplication:
     def engine(self) -> dict[str, Any]:
         return {"forward_unmatched": True, "routes": []}
 
+    def drain(self) -> None:
+        """Nothing is to be done: the interface knows no such thing."""
+
     def lifespan(self) -> LifespanProtocol:
         from covet.interfaces.asgi_lifespan import AsgiLifespan
 

@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from covet.callgen import make_call
+from covet.concurrency import set_threads
 from covet.config import Settings
 from covet.core import Exchange
 from covet.dispatch import NO_BODY, Dispatcher
 from covet.encoders import encode
 from covet.exceptions import HTTPException
+from covet.health import enter_stage
 from covet.interfaces import CallEntry, Calls
 from covet.interfaces import Lifespan as LifespanProtocol
 from covet.lifespan import Lifespan
@@ -26,9 +28,10 @@ class CovetApplication:
 
     interface = "covet"
 
-    def __init__(self, app: "CovetPy", root_path: str = "") -> None:
+    def __init__(self, app: "CovetPy", root_path: str = "", threads: int | None = None) -> None:
         self.app = app
         self._root_path = root_path
+        self._threads = threads
         self.figures = app.figures
         self._asgi: AsgiApplication | None = None
 
@@ -58,7 +61,11 @@ class CovetApplication:
             return AsgiLifespan(asgi, "on")
         return Lifespan(self.app, self.app.lifespan, self.app.startup_hooks, self.app.shutdown_hooks)
 
+    def drain(self) -> None:
+        enter_stage(self.app, "stopping")
+
     def calls(self, settings: Settings, state: Mapping[str, Any]) -> Calls:
+        set_threads(self._threads or settings.threads)
         asgi = self._behind_middleware(settings)
         if asgi is not None:
             from covet.interfaces.asgi import asgi_calls

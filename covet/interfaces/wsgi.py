@@ -44,6 +44,9 @@ class WsgiApplication:
     def engine(self) -> dict[str, Any]:
         return {"forward_unmatched": True, "routes": []}
 
+    def drain(self) -> None:
+        """Nothing is to be done: the interface knows no such thing."""
+
     def lifespan(self) -> Lifespan:
         return Lifespan(None, None, (), ())
 

@@ -134,3 +134,19 @@ def test_over_an_asgi_server_the_response_goes_first() -> None:
     asyncio.run(called(app, scope_of("/stream"), sent=sent))
     assert seen.pop()[-1] == "http.response.body" and sent[-1]["more_body"] is False
     assert asyncio.run(called(app, scope_of("/failing"))).body == b"a"
+
+
+def test_the_tasks_of_a_stream_run_though_the_client_has_gone() -> None:
+    app = CovetPy()
+
+    @app.get("/")
+    async def stream() -> Any:
+        async def chunks() -> Any:
+            yield b"a"
+            await asyncio.Event().wait()
+
+        return StreamingResponse(chunks(), background=BackgroundTask(sync))
+
+    events = [{"type": "http.request", "body": b"", "more_body": False}, {"type": "http.disconnect"}]
+    asyncio.run(called(app, scope_of("/"), events))
+    assert len(seen) == 1

@@ -143,6 +143,7 @@ def test_the_iterator_is_closed_when_the_client_goes(server: Server, client: htt
     connection.close()
     happens(client, f"{kind} closed", *(["plain after"] if kind == "plain" else []))
     assert "Traceback" not in server.log.partition(f"/endless/{kind}")[2]
+    until(lambda: client.get("/in-flight").json() == {"engine": 1})  # the one that asks
 
 
 def test_a_slow_client_holds_the_iterator_back(server: Server, client: httpx.Client) -> None:

@@ -115,6 +115,10 @@ def application(m: Any, seen: list[str]) -> Any:
         yield 1
         seen.append("in the stream")
 
+    @app.get("/urls/{number}", name="an url")
+    async def urls(number: int, request: m.names.Request) -> Any:
+        return [str(request.url_for("an url", number=number + 1)), str(request.url_for("untyped")), request.url.path]
+
     for name in ("HTMLResponse", "PlainTextResponse"):
         app.get(f"/class/{name}", response_class=getattr(m.responses, name))(lambda: "é")
     app.get("/class/JSONResponse", response_class=m.responses.JSONResponse)(lambda: {"é": Item(name="é")})
@@ -133,7 +137,7 @@ async def asked(app: Any, method: str, path: str) -> tuple[Any, ...]:
 PATHS = [
     *("/untyped", "/untyped-sync", "/typed", "/typed-sync", "/iterator", "/numbers-sync", "/events", "/events-sync"),
     *("/wrapped", "/raw", "/raw-sync", "/with-response", "/tasks", "/tasks-of-dependencies", "/stream-tasks"),
-    *("/class/HTMLResponse", "/class/PlainTextResponse", "/class/JSONResponse", "/class/redirect"),
+    *("/urls/5", "/class/HTMLResponse", "/class/PlainTextResponse", "/class/JSONResponse", "/class/redirect"),
 ]
 
 
