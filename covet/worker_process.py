@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NoReturn
 
-from covet import log
+from covet import log, shared
 from covet.config import ConfigError, ServeOptions, Settings
 from covet.control import TRACE_SIGNAL, Attach, Closed, Drain, Failed, Hello, Leaving, Link, Ready, Setup, ToWorker
 from covet.core import die_with_parent
@@ -72,7 +72,8 @@ class Process:
         loop.add_reader(self._link.fileno(), self._receive)
         self._link.send(Hello({**self._settings.engine(), **self._app.engine()}))
         place = (await self._attached).place
-        descriptors, self._link.descriptors = self._link.descriptors, []
+        (*descriptors, figures), self._link.descriptors = self._link.descriptors, []
+        shared.give(figures, place)
 
         process = os.getpid()
         logger.info("Started server process [%d]", process)

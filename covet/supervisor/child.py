@@ -174,7 +174,7 @@ class Child:
     # ---- messages -------------------------------------------------------------------
 
     def attach(self, descriptors: Sequence[int]) -> None:
-        """Gives it the channel's descriptors."""
+        """Gives it the channel's descriptors, and that of the memory for the workers' own figures."""
         self.attached = True
         with suppress(OSError):
             self._link.send(Attach(self.place), descriptors)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from covet import shared
 from covet.control import Setup
 from covet.supervisor.child import Child, State, describe_end
 from covet.supervisor.errors import WorkerFailed
@@ -48,6 +49,7 @@ class Pool:
         self._cpus = sorted(os.sched_getaffinity(0)) if options.serve.pin_workers else []
         self._retiring: set[asyncio.Future[None]] = set()
         self._place_freed = asyncio.Event()
+        self._figures = os.fdopen(shared.create(), "rb", buffering=0)
         self.children: list[Child] = []
         self.stopping = False
         self.on_change: Callable[[], None] = lambda: None
@@ -103,7 +105,7 @@ class Pool:
         try:
             hello = await child.hello
             child.table = self._tables.number_of(hello.config, renew=renew)
-            child.attach(self._tables.engine.channel(child.place))
+            child.attach([*self._tables.engine.channel(child.place), self._figures.fileno()])
             try:
                 async with asyncio.timeout(self._options.timeout_worker_startup):
                     await child.ready
