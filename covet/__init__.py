@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from covet.background import BackgroundTasks as BackgroundTasks
     from covet.concurrency import run_in_threadpool as run_in_threadpool
     from covet.config import ConfigError as ConfigError
+    from covet.controllers import Controller as Controller
     from covet.exceptions import ClientDisconnect as ClientDisconnect
     from covet.exceptions import HTTPException as HTTPException
     from covet.exceptions import RequestValidationError as RequestValidationError
@@ -50,6 +51,7 @@ _PLACES = {
     "Body": "param_functions",
     "ClientDisconnect": "exceptions",
     "ConfigError": "config",
+    "Controller": "controllers",
     "Cookie": "param_functions",
     "CovetPy": "app",
     "Depends": "param_functions",
@@ -87,6 +89,7 @@ __all__ = [
     "Body",
     "ClientDisconnect",
     "ConfigError",
+    "Controller",
     "Cookie",
     "CovetPy",
     "Depends",

@@ -338,7 +338,7 @@ class APIRoute(Route):
         if self.plain:
             return None
         from covet.callgen import cancelled, make_call
-        from covet.endpoint import Endpoint
+        from covet.endpoint import Endpoint, guarded
 
         taken = None
         if self.parameters_plain and (self.blocking or not generate):
@@ -351,6 +351,8 @@ class APIRoute(Route):
             from covet.fastpath import fast_call
 
             call = fast_call(endpoint, context, call) or call
+        if self.exception_handlers:
+            call = guarded(call, self.exception_handlers, context.request_of)
         return (cancelled(call) if self.cancel_on_disconnect else call, self.status_code, False)
 
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:

@@ -7,9 +7,10 @@ from covet.apiroute import RouteOptions, generate_unique_id
 from covet.config import Settings
 from covet.datastructures import State
 from covet.defaults import Default
-from covet.dispatch import ExceptionHandler, is_status
+from covet.dispatch import is_status
 from covet.exceptions import is_http_exception_class
 from covet.figures import Figures
+from covet.handlers import ExceptionHandler
 from covet.health import Health
 from covet.lifespan import Hook, LifespanOf
 from covet.middleware import Middleware
@@ -20,6 +21,7 @@ from covet.routing import Route
 
 if TYPE_CHECKING:
     from covet.asgi.app import AsgiApplication
+    from covet.controllers import Controller
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 HookFunction = TypeVar("HookFunction", bound=Hook)
@@ -184,6 +186,7 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
         self.separate_input_output_schemas = separate_input_output_schemas
         self.root_path_in_servers = root_path_in_servers
         self.extra: dict[str, Any] = dict(extra)
+        self.problem_details = problem_details
         self.webhooks = APIRouter() if webhooks is None else webhooks
         self.router = APIRouter(
             routes=routes,
@@ -274,8 +277,8 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
     def _register(self, route: Route) -> None:
         self.router._register(route)
 
-    def include_router(self, router: APIRouter, **options: Any) -> None:
-        """Includes the routes of a router; see `APIRouter.include_router` for the options."""
+    def include_router(self, router: "APIRouter | type[Controller]", **options: Any) -> None:
+        """Includes the routes of a router or a Controller; see `APIRouter.include_router` for the options."""
         self.router.include_router(router, **options)
 
     def mount(self, path: str, app: Any, name: str | None = None) -> None:
@@ -312,6 +315,8 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
     @property
     def answers_unmatched(self) -> bool:
         """Whether requests that match no route are answered by an exception handler instead of the engine."""
+        if self.problem_details:
+            return True
         keys = self.exception_handlers
         return any(key in (404, 405) or (isinstance(key, type) and is_http_exception_class(key)) for key in keys)
 

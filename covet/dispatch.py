@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import logging
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from covet.concurrency import run_in_threadpool
@@ -12,23 +12,17 @@ from covet.core import Exchange
 from covet.encoders import encode
 from covet.exceptions import (
     ClientDisconnect,
-    HTTPException,
     RequestValidationError,
     is_http_exception,
-    is_http_exception_class,
 )
+from covet.handlers import HAVE_ANSWERS, ExceptionHandler, ExceptionHandlers, HandlerTable
 from covet.requests import Context, Request
 from covet.responses import Answer, JSONResponse, PlainTextResponse, Response
 
 logger = logging.getLogger("covet.error")
 
-ExceptionHandler = Callable[[Request, Any], Any]
-ExceptionHandlers = Mapping[int | type[Exception], ExceptionHandler]
-
 JSON, BYTES = 1, 4  # exchange.MediaType
 NO_BODY = (204, 304)
-HAVE_ANSWERS = (HTTPException, RequestValidationError, ClientDisconnect)
-"""Exceptions that say what is wrong with the request, so that nothing need be logged."""
 
 
 def to_response(result: Any, status: int) -> Response:
@@ -69,6 +63,17 @@ def is_status(value: Any) -> bool:
     return type(value) is not bool and isinstance(value, int) and 200 <= value <= 599
 
 
+async def asked(request: Request, handler: ExceptionHandler, error: BaseException) -> Response:
+    """What an exception handler answers. Raises what it raises."""
+    if inspect.iscoroutinefunction(handler):
+        result = await handler(request, error)
+    else:
+        result = await run_in_threadpool(handler, request, error)
+        if inspect.isawaitable(result):
+            result = await result
+    return to_response(result, error.status_code if is_http_exception(error) else 500)
+
+
 class Dispatcher:
     """Renders results and answers exceptions, for the native runner.
 
@@ -83,10 +88,8 @@ class Dispatcher:
         self, context: Context, handlers: ExceptionHandlers, statuses: Mapping[int, int], *, debug: bool = False
     ) -> None:
         self._context = context
-        self._by_status = {key: handler for key, handler in handlers.items() if isinstance(key, int)}
-        self._by_class = {key: handler for key, handler in handlers.items() if not isinstance(key, int)}
-        of_http = (handler for key, handler in self._by_class.items() if is_http_exception_class(key))
-        self._of_http_exceptions = next(of_http, None)
+        self._handlers = HandlerTable(handlers)
+        self._problems = context.app is not None and context.app.problem_details
         self._statuses = statuses
         self._debug = debug
 
@@ -121,9 +124,9 @@ class Dispatcher:
         if isinstance(error, asyncio.CancelledError):
             self._cancelled(x)
             return None
-        handler = self._handler_of(error)
+        handler = self._handlers.find(error)
         if not (isinstance(error, HAVE_ANSWERS) or is_http_exception(error)) and (
-            handler is None or handler in self._outermost()
+            handler is None or handler in self._handlers.outermost
         ):
             self._log(x, error)
         if x.started or x.done:
@@ -139,22 +142,6 @@ class Dispatcher:
         else:
             JSONResponse({"detail": "Service Unavailable"}, 503).answer(x)
 
-    def _handler_of(self, error: BaseException) -> ExceptionHandler | None:
-        of_http = False
-        if is_http_exception(error):
-            of_http = True
-            if error.status_code in self._by_status:
-                return self._by_status[error.status_code]
-        for kind in type(error).__mro__:
-            if kind in self._by_class:
-                return self._by_class[kind]
-            if of_http and is_http_exception_class(kind):
-                # A handler for another framework's class takes ours too, and the other way round.
-                return self._of_http_exceptions
-            if kind in HAVE_ANSWERS:
-                return None  # a handler for Exception does not take what has an answer of its own
-        return self._by_status.get(500)
-
     async def _handled(self, x: Exchange, handler: ExceptionHandler, error: BaseException) -> None:
         try:
             answer = (await self._asked(x, handler, error)).answer(x)
@@ -169,14 +156,7 @@ class Dispatcher:
 
     async def _asked(self, x: Exchange, handler: ExceptionHandler, error: BaseException) -> Response:
         """What an exception handler answers. Raises what it raises."""
-        request = self._context.request_of(x)
-        if inspect.iscoroutinefunction(handler):
-            result = await handler(request, error)
-        else:
-            result = await run_in_threadpool(handler, request, error)
-            if inspect.isawaitable(result):
-                result = await result
-        return to_response(result, error.status_code if is_http_exception(error) else 500)
+        return await asked(self._context.request_of(x), handler, error)
 
     # ---- with middleware: responses are handed on instead of sent -----------------
 
@@ -190,11 +170,11 @@ class Dispatcher:
 
     async def recover(self, x: Exchange, error: Exception) -> Response:
         """The response to an exception that is answered inside of the middleware; others are raised again."""
-        handler = self._handler_of(error)
+        handler = self._handlers.find(error)
         has_answer = isinstance(error, HAVE_ANSWERS) or is_http_exception(error)
         if has_answer and handler is None:
             return self._default(x, error)
-        if handler is None or (handler in self._outermost() and not has_answer):
+        if handler is None or (handler in self._handlers.outermost and not has_answer):
             raise error
         return await self._asked(x, handler, error)
 
@@ -208,17 +188,18 @@ class Dispatcher:
         if x.started or x.done:
             x.abort()
             return None
-        for handler in self._outermost():
+        for handler in self._handlers.outermost:
             if handler is not None:
                 return self._handled(x, handler, error)
+        if self._problems:
+            return self._problem(x, error).answer(x)
         return self._internal_error(x, error).answer(x)
-
-    def _outermost(self) -> tuple[ExceptionHandler | None, ...]:
-        return self._by_class.get(Exception), self._by_status.get(500)
 
     # ---- answers to exceptions that nobody handles ----------------------------------
 
     def _default(self, x: Exchange, error: BaseException) -> Response:
+        if self._problems:
+            return self._problem(x, error)
         if is_http_exception(error):
             headers = getattr(error, "headers", None)
             if error.status_code in NO_BODY:
@@ -231,6 +212,22 @@ class Dispatcher:
         if isinstance(error, ClientDisconnect):
             return JSONResponse({"detail": str(error)}, 400)
         return self._internal_error(x, error)
+
+    def _problem(self, x: Exchange, error: BaseException) -> Response:
+        from covet.problems import problem
+
+        if is_http_exception(error):
+            headers = getattr(error, "headers", None)
+            if error.status_code in NO_BODY:
+                return Response(None, error.status_code, headers)
+            return problem(error.status_code, error.detail, instance=x.path, headers=headers)
+        if isinstance(error, RequestValidationError):
+            return problem(422, error.errors(), instance=x.path)
+        if isinstance(error, ClientDisconnect):
+            return problem(400, str(error), instance=x.path)
+        if self._debug:
+            return self._internal_error(x, error)
+        return problem(500, instance=x.path)
 
     def _internal_error(self, x: Exchange, error: BaseException) -> Response:
         if not self._debug:

@@ -9,9 +9,10 @@ import msgspec
 
 from covet.concurrency import run_in_threadpool
 from covet.core import Exchange
-from covet.dispatch import NO_BODY, is_status, to_response
+from covet.dispatch import NO_BODY, asked, is_status, to_response
 from covet.encoders import encode, spaced_json
 from covet.exceptions import RequestValidationError, ResponseValidationError
+from covet.handlers import ExceptionHandlers, HandlerTable
 from covet.params import UNSET
 from covet.requests import Request
 from covet.responses import Response
@@ -237,6 +238,25 @@ class Endpoint:
             return light(x) if plain and not route.overrides() else whole(x)
 
         return call
+
+
+def guarded(
+    call: Callable[[Exchange], Any], handlers: ExceptionHandlers, request_of: Callable[[Exchange], Request]
+) -> Callable[[Exchange], Coroutine[Any, Any, Any]]:
+    """Has a router's own exception handlers answer what `call` raises."""
+    table = HandlerTable(handlers)
+
+    async def guard(x: Exchange) -> Any:
+        try:
+            result = call(x)
+            return await result if inspect.isawaitable(result) else result
+        except Exception as error:
+            handler = table.find(error)
+            if handler is None or x.started or x.done:
+                raise
+            return await asked(request_of(x), handler, error)
+
+    return guard
 
 
 class _NoStack(AsyncExitStack):

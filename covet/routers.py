@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from covet.apiroute import APIRoute, RouteOptions, generate_unique_id
 from covet.defaults import Default, DefaultPlaceholder, chosen
@@ -12,6 +12,9 @@ from covet.lifespan import Hook
 from covet.mounts import Host, Mount, WebSocketRoute
 from covet.responses import JSONResponse, Response
 from covet.routing import NoMatchFound, Route, checked_methods, path_for
+
+if TYPE_CHECKING:
+    from covet.controllers import Controller
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 Decorator = Callable[[Handler], Handler]
@@ -368,7 +371,7 @@ class APIRouter(RouteMethods):
 
     def include_router(
         self,
-        router: "APIRouter",
+        router: "APIRouter | type[Controller]",
         *,
         prefix: str = "",
         tags: "Sequence[str | Enum] | None" = None,
@@ -383,7 +386,7 @@ class APIRouter(RouteMethods):
         """Includes the routes of a router, those too that it gets later.
 
         Args:
-            router: the router.
+            router: the router, or a Controller.
             prefix: what their paths begin with, before the router's own prefix.
             tags: further tags.
             dependencies: further dependencies, which come first.
@@ -398,6 +401,8 @@ class APIRouter(RouteMethods):
             ValueError: the prefix cannot be used, or a path would be empty.
         """
         _check_prefix(prefix)
+        if not isinstance(router, APIRouter):
+            router = router.router()
         if router is self or any(inclusion.parent is router for inclusion in self._above()):
             raise ValueError("a router cannot include itself")
         inclusion = Inclusion(

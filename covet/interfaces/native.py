@@ -119,7 +119,7 @@ def entries(routes: Sequence[Route], context: Context, *, generate: bool) -> lis
     """What the native runner calls, by route number; number 0 is what no route matched."""
     calls: list[CallEntry] = [(_unmatched(routes), 404, False)]
     for route in routes:
-        if route.constant is not None:
+        if route.constant is not None or not route.by_path:
             calls.append(None)
             continue
         made = route.make_entry(context, generate=generate)

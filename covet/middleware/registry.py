@@ -1,9 +1,12 @@
 """Registers middleware, and decides where each one runs."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from covet.middleware import Middleware
+
+if TYPE_CHECKING:
+    from covet.routing import Route
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -28,6 +31,11 @@ NO_MIDDLEWARE = Placement((), ())
 
 class MiddlewareRegistry:
     """The middleware of an application."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def routes(self) -> "Sequence[Route]": ...
 
     user_middleware: list[Middleware]
     """What was registered; the outermost comes first."""
@@ -73,6 +81,11 @@ class MiddlewareRegistry:
         """Decides where each middleware runs; from now on none can be added."""
         self._middleware_in_use = True
         every = self.user_middleware
+        hosts = [route for route in self.routes if not route.by_path]
+        if hosts:
+            from covet.hosting import HostMiddleware
+
+            return Placement([*every, Middleware(HostMiddleware, hosts)], ())
         if not every:
             return NO_MIDDLEWARE
         from covet.middleware.base import is_layer
