@@ -341,11 +341,16 @@ class APIRoute(Route):
         from covet.endpoint import Endpoint
 
         taken = None
-        if self.parameters_plain:
+        if self.parameters_plain and (self.blocking or not generate):
             taken = make_call(
                 self.endpoint, self.parameters, context.request_of, blocking=self.blocking, generate=generate
             )
-        call = Endpoint(self).call(context.request_of, taken)
+        endpoint = Endpoint(self)
+        call = endpoint.call(context.request_of, taken)
+        if generate and type(self).get_route_handler is APIRoute.get_route_handler:
+            from covet.fastpath import fast_call
+
+            call = fast_call(endpoint, context, call) or call
         return (cancelled(call) if self.cancel_on_disconnect else call, self.status_code, False)
 
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:

@@ -38,6 +38,7 @@ class Endpoint:
         self._overridden: tuple[Any, Plan] | None = None
         self.field = route.checked_field
         self.options = route.response_options
+        self.nothing = Solved({})
         self._simple = route.response_model if route.simple_response else None
         self.is_coroutine = route.dependant.kind == "async"
         self.stream = self._stream_item if route.is_generator else None
@@ -114,7 +115,7 @@ class Endpoint:
         if status is not None:
             named["status_code"] = status
         if self.route.default_class:
-            body = self._encoded(result)
+            body = self.encoded(result)
             response = Response(body, media_type="application/json", **named)
         else:
             response = self.route.response_class(self._content(result), **named)
@@ -129,7 +130,8 @@ class Endpoint:
 
         return jsonable_encoder(result)
 
-    def _encoded(self, result: Any) -> bytes:
+    def encoded(self, result: Any) -> bytes:
+        """A result as JSON, by the response model. Raises ResponseValidationError."""
         if self._simple is not None:
             with suppress(msgspec.ValidationError, TypeError):  # pydantic accepts more, and says what is wrong
                 return encode(msgspec.convert(result, self._simple))
@@ -220,7 +222,7 @@ class Endpoint:
             result = taken(x)  # type: ignore[misc]
             if inspect.isawaitable(result):
                 result = await result
-            return self.response(result, NOTHING)
+            return self.response(result, self.nothing)
 
         async def light(x: Exchange) -> Any:
             # Nothing is left open, so the response may be sent by whoever called.
@@ -241,5 +243,4 @@ class _NoStack(AsyncExitStack):
     """Stands where a plan has nothing to leave."""
 
 
-NOTHING = Solved({})
 NO_STACKS = Stacks(_NoStack(), _NoStack())

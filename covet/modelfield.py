@@ -63,7 +63,7 @@ class ModelField:
         self.is_sequence = self.holds_items and not self.is_json
         self.model: Any = None if self.is_json else model_type(self.annotation)
         self._validate_default = bool(self.param.options.get("validate_default"))
-        self._structs = has_struct(self.annotation)
+        self.uses_structs = has_struct(self.annotation)
         self._adapter: Any = None
         self._validator: Any = None
         self.aliases = self._aliases()
@@ -146,9 +146,15 @@ class ModelField:
             options["default"] = self.default
         return Field(**options)
 
+    @property
+    def is_constrained(self) -> bool:
+        """Whether more is asked of a value than to be of the type."""
+        says = {"alias", "title", "description", "examples", "deprecated", "serialization_alias", "default_factory"}
+        return bool(self._metadata or self.param.options.keys() - says)
+
     def prepare(self) -> None:
         """Makes what validation needs; without this, the first validation does."""
-        if not self._structs:
+        if not self.uses_structs:
             self._validator = self.adapter.validator
 
     # ---- values -----------------------------------------------------------------
@@ -174,7 +180,7 @@ class ModelField:
             value = self.get_default()
             if not self._validate_default:
                 return value
-        if self._structs:
+        if self.uses_structs:
             return self._convert(value, loc, errors)
         if self._validator is None:
             self.prepare()
@@ -193,18 +199,20 @@ class ModelField:
         from covet.structs import error_of
 
         try:
-            return msgspec.convert(value, self._whole(), from_attributes=self.mode == "serialization")
+            return msgspec.convert(value, self.whole, from_attributes=self.mode == "serialization")
         except msgspec.ValidationError as error:
             errors.append(error_of(error, value, loc))
             return None
 
-    def _whole(self) -> Any:
+    @property
+    def whole(self) -> Any:
+        """The type with its constraints."""
         arguments = (self.annotation, *self._metadata)
         return Annotated[arguments] if self._metadata else self.annotation
 
     def serialize(self, value: Any, *, mode: Literal["json", "python"] = "json", **options: Any) -> Any:
         """A validated value as plain Python objects; `options` are those of pydantic's dump_python."""
-        if self._structs:
+        if self.uses_structs:
             import msgspec
 
             return msgspec.to_builtins(value, str_keys=True)
@@ -212,7 +220,7 @@ class ModelField:
 
     def serialize_json(self, value: Any, **options: Any) -> bytes:
         """A validated value as JSON; `options` are those of pydantic's dump_json."""
-        if self._structs:
+        if self.uses_structs:
             from covet.encoders import encode
 
             return encode(value)
