@@ -28,7 +28,7 @@ class Context:
         root_path: the path under which a proxy publishes the application.
     """
 
-    __slots__ = ("app", "behind_layers", "param_names", "root_path", "state")
+    __slots__ = ("app", "behind_layers", "own_state", "param_names", "root_path", "state")
 
     def __init__(
         self,
@@ -42,6 +42,7 @@ class Context:
         self.state = state
         self.root_path = root_path
         self.behind_layers = False  # middleware takes the responses and sends them
+        self.own_state: dict[str, Any] | None = None  # of one request, which middleware sees too
 
     def request_of(self, x: Exchange) -> "Request":
         """The Request of an exchange; the same one each time while the exchange lasts."""
@@ -52,7 +53,13 @@ class Context:
 
 
 class Request:
-    """One request. Its fields are read from the engine's memory when they are asked for, and then kept."""
+    """One request. Its fields are read from the engine's memory when they are asked for, and then kept.
+
+    Args:
+        exchange: the exchange, or the scope of an ASGI application.
+        context: what the requests have in common; with a scope, the `receive` of the application, if it reads the body.
+        send: with a scope, the `send` of the application.
+    """
 
     __slots__ = (
         "_body",
@@ -62,6 +69,7 @@ class Request:
         "_headers",
         "_json",
         "_query_params",
+        "_receive",
         "_scope",
         "_state",
         "_stream_consumed",
@@ -69,9 +77,11 @@ class Request:
         "_x",
     )
 
-    def __init__(self, exchange: Exchange, context: Context) -> None:
-        self._x = exchange
-        self._context = context
+    def __init__(self, exchange: Any, context: Any = None, send: Any = None) -> None:
+        if context is None or not isinstance(context, Context):
+            exchange, context = _over_asgi(exchange, context, send)
+        self._x: Exchange = exchange
+        self._context: Context = context
         self._body: bytes | None = None
         self._cookies: dict[str, str] | None = None
         self._exits: AsyncExitStack | None = None
@@ -81,6 +91,8 @@ class Request:
         self._state: State | None = None
         self._stream_consumed = False
         self._url: URL | None = None
+        if context.own_state is not None:
+            self._state = State(context.own_state)
 
     @property
     def exchange(self) -> Exchange:
@@ -96,6 +108,12 @@ class Request:
 
     def _make_scope(self) -> MutableMapping[str, Any]:
         x, context = self._x, self._context
+        original: MutableMapping[str, Any] | None = getattr(x, "original_scope", None)
+        if original is not None:
+            original.setdefault("app", context.app)
+            original["state"] = self.state._state
+            original.setdefault("path_params", self.path_params)
+            return original
         scope = x.scope({"type": "http", "root_path": context.root_path, "extensions": None, "asgi": None})
         scope["asgi"] = {"version": "3.0", "spec_version": "2.4"}
         scope["extensions"] = {}
@@ -109,6 +127,19 @@ class Request:
             route = context.app.routes[x.route - 1]
             scope["route"], scope["endpoint"] = route, route.handler
         return scope
+
+    def changes_scope(self) -> bool:
+        """Whether somebody has changed in the scope what the request asks for."""
+        scope = self._scope
+        if scope is None:
+            return False
+        x, root_path = self._x, self._context.root_path
+        return bool(
+            scope["path"] != root_path + x.path
+            or scope["method"] != x.method
+            or scope["query_string"] != x.query_string
+            or scope["headers"] != x.headers()
+        )
 
     @property
     def behind_layers(self) -> bool:
@@ -193,7 +224,10 @@ class Request:
     @property
     def path_params(self) -> dict[str, str]:
         """The parameters of the path, decoded, as text."""
-        names = self._context.param_names.get(self._x.route, ())
+        names = self._context.param_names.get(self._x.route)
+        if names is None:
+            params: dict[str, str] = getattr(self._x, "original_scope", {}).get("path_params", {})
+            return params
         return {name: self._x.path_str(i) for i, name in enumerate(names)}
 
     @property
@@ -232,10 +266,6 @@ class Request:
             self._state = State(dict(self._context.state))
         return self._state
 
-    def share_state(self, state: dict[str, Any]) -> None:
-        """Has `state` begin, and write, in a dict that others see too."""
-        self._state = State(state)
-
     async def stream(self) -> AsyncIterator[bytes]:
         """The body, piece by piece as it arrives.
 
@@ -256,6 +286,9 @@ class Request:
 
     async def _next(self) -> bytes:
         x = self._x
+        pull = getattr(x, "pull", None)
+        if pull is not None:  # an ASGI server is asked for the body when the handler wants it
+            await pull()
         try:
             while (chunk := x.read()) is None:
                 await news_of(x)
@@ -303,10 +336,22 @@ class Request:
 
     async def is_disconnected(self) -> bool:
         """Whether the client has gone."""
+        watch = getattr(self._x, "watch", None)
+        if watch is not None and watch():
+            await asyncio.sleep(0)  # for what an ASGI server knows already
         return self._x.cancelled
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.url}>"
+
+
+def _over_asgi(scope: Any, receive: Any, send: Any) -> tuple[Any, Context]:
+    from covet.asgi.exchange import over_asgi
+
+    x = over_asgi(scope, receive, send)
+    context = Context(scope.get("app"), {}, x.lifespan_state, x.root_path)
+    context.own_state = scope.setdefault("state", {})
+    return x, context
 
 
 async def news_of(x: Exchange) -> None:

@@ -420,3 +420,12 @@ class AsgiExchange(ScopeHead):
                 task.cancel()
         self.state = self._on_cancel = None
         self.tell()  # whoever waits would wait for ever
+
+
+def over_asgi(scope: Mapping[str, Any], receive: Receive | None, send: Send | None) -> AsgiExchange:
+    """An exchange that an ASGI application makes for itself, to read a request."""
+    return AsgiExchange(scope, receive or _unable, send or _unable)
+
+
+async def _unable(*_: Any) -> Any:
+    raise RuntimeError("Receive channel has not been made available: give it to Request(scope, receive)")

@@ -1,34 +1,10 @@
-"""The request of an exchange over an ASGI server."""
+"""The context of requests over an ASGI server."""
 
-import asyncio
-from collections.abc import MutableMapping
 from typing import Any, cast
 
 from covet.asgi.exchange import AsgiExchange
 from covet.core import Exchange
 from covet.requests import Context, Request
-
-
-class AsgiRequest(Request):
-    """A request that asks the server for its body, and for news of its client, when the handler does."""
-
-    __slots__ = ()
-
-    async def _next(self) -> bytes:
-        await cast(AsgiExchange, self._x).pull()
-        return await super()._next()
-
-    def _make_scope(self) -> MutableMapping[str, Any]:
-        scope = cast(MutableMapping[str, Any], cast(AsgiExchange, self._x).original_scope)
-        scope.setdefault("app", self._context.app)
-        scope.setdefault("path_params", self.path_params)
-        return scope
-
-    async def is_disconnected(self) -> bool:
-        """Whether the client has gone, as far as the server says."""
-        if cast(AsgiExchange, self._x).watch():
-            await asyncio.sleep(0)  # for what the server knows already
-        return self._x.cancelled
 
 
 class AsgiContext(Context):
@@ -43,7 +19,7 @@ class AsgiContext(Context):
             own = cast(AsgiExchange, x)
             context = Context(self.app, self.param_names, own.lifespan_state, own.root_path)
             context.behind_layers = self.behind_layers
-            request = x.state = AsgiRequest(x, context)
             if own.shares_state:
-                request.share_state(cast(dict[str, Any], own.lifespan_state))
+                context.own_state = cast(dict[str, Any], own.lifespan_state)
+            request = x.state = Request(x, context)
         return request

@@ -23,10 +23,12 @@ def raw_path_of(scope: Mapping[str, Any], root_path: str) -> bytes:
     By the specification `path` begins with `root_path`; some servers leave it out, here or in `raw_path`.
     """
     raw: bytes | None = scope.get("raw_path")
-    if raw and not root_path:
-        return raw.partition(b"?")[0]
     path: str = scope["path"]
-    raw = (raw or quote(path, safe="/:@!$&'()*+,;=~*").encode()).partition(b"?")[0]
+    if raw and not root_path:
+        raw = raw.partition(b"?")[0]
+        # Middleware often changes the path alone.
+        return raw if raw == path.encode() or unquote(raw.decode("latin-1")) == path else _quoted(path)
+    raw = (raw or _quoted(path)).partition(b"?")[0]
     if not root_path or not (path == root_path or path.startswith(root_path + "/")):
         return raw
     below = path[len(root_path) :] or "/"
@@ -34,6 +36,10 @@ def raw_path_of(scope: Mapping[str, Any], root_path: str) -> bytes:
         if unquote(candidate.decode("latin-1")) == below:
             return candidate
     return quote(below).encode()
+
+
+def _quoted(path: str) -> bytes:
+    return quote(path, safe="/:@!$&'()*+,;=~*").encode()
 
 
 def length_of(headers: Iterable[Sequence[bytes]]) -> int:

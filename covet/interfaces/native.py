@@ -111,7 +111,7 @@ def calls_of(
         return Calls(calls, encode, dispatcher.render, dispatcher.fail)
     from covet.middleware.chain import chained
 
-    calls = chained(placement.layers, routes, calls, context, dispatcher)
+    calls = chained(placement.layers, routes, calls, context, dispatcher, settings)
     return Calls(calls, encode, dispatcher.render, dispatcher.fail_outermost)
 
 

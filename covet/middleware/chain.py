@@ -7,11 +7,12 @@ from contextlib import AsyncExitStack
 from types import CoroutineType
 from typing import Any, cast
 
+from covet.config import Settings
 from covet.core import Exchange
 from covet.dispatch import Dispatcher, known
 from covet.interfaces.answers import toggled
 from covet.middleware import Middleware
-from covet.middleware.base import DispatchFunction, Inside, Layer, RequestResponseEndpoint, dispatch_of
+from covet.middleware.base import AsgiApp, DispatchFunction, Inside, Layer, RequestResponseEndpoint, dispatch_of
 from covet.requests import Context, Request
 from covet.responses import Answer, Response
 from covet.routing import Route, all_methods
@@ -26,6 +27,7 @@ def chained(
     entries: Sequence[Entry],
     context: Context,
     dispatcher: Dispatcher,
+    settings: Settings,
 ) -> list[Entry]:
     """What the native runner calls when there are layers around the routes.
 
@@ -35,9 +37,11 @@ def chained(
         entries: what it would call without them, by route number.
         context: what the requests have in common.
         dispatcher: makes responses of what handlers return and raise.
+        settings: what the application is served with.
     """
     unmatched = Unmatched(routes, entries[0], context)
-    call_next = endpoint(routes, [(unmatched, 404, False), *entries[1:]], dispatcher)
+    rerouted = Rerouted(context, settings)
+    call_next = endpoint(routes, [(unmatched, 404, False), *entries[1:]], dispatcher, rerouted)
     for layer in reversed([cast(Layer, middleware.make(Inside())) for middleware in layers]):
         call_next = _around(dispatch_of(layer), call_next)
     request_of = context.request_of
@@ -94,10 +98,17 @@ def checked(response: Any) -> Response:
     return ours
 
 
-def endpoint(routes: Sequence[Route], entries: Sequence[Entry], dispatcher: Dispatcher) -> RequestResponseEndpoint:
+def endpoint(
+    routes: Sequence[Route],
+    entries: Sequence[Entry],
+    dispatcher: Dispatcher,
+    rerouted: RequestResponseEndpoint,
+) -> RequestResponseEndpoint:
     """The innermost `call_next`: it calls the handler of the request's route and gives the response, unsent."""
 
     async def respond(request: Request) -> Response:
+        if request.changes_scope():
+            return await rerouted(request)
         x = request.exchange
         entry = entries[x.route]
         if entry is None:
@@ -124,6 +135,30 @@ def _copied(route: Route) -> Response:
     response = copy.copy(route.constant)
     response.raw_headers = route.constant.raw_headers[:]
     return response
+
+
+class Rerouted:
+    """Answers requests whose scope a middleware has changed: they are routed anew, by ASGI.
+
+    Args:
+        context: what the requests have in common.
+        settings: what the application is served with.
+    """
+
+    def __init__(self, context: Context, settings: Settings) -> None:
+        self._context = context
+        self._settings = settings
+        self._inside: AsgiApp | None = None
+
+    async def __call__(self, request: Request) -> Response:
+        from covet.middleware.relay import response_from
+
+        if self._inside is None:
+            from covet.asgi.app import AsgiApplication
+
+            application = AsgiApplication(self._context.app, self._settings, behind_engine=True, behind_layers=True)
+            self._inside = application.inside
+        return await response_from(self._inside, request.scope, request)
 
 
 class Unmatched:

@@ -27,6 +27,8 @@ class Placement(NamedTuple):
 
 
 NO_MIDDLEWARE = Placement((), ())
+PASSED = Placement((Middleware(None),), ())
+"""All middleware is outside, and has been passed."""
 
 
 class MiddlewareRegistry:

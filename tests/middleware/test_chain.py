@@ -540,14 +540,15 @@ def test_a_middleware_must_return_a_response(run: Any, placed: Any) -> None:
         assert ask("GET", "/").status_code == 500
 
 
-def test_asgi_middleware_may_change_the_scope(run: Any) -> None:
+@pytest.mark.parametrize("raw_path", [b"/new", b"/old"])
+def test_asgi_middleware_may_change_the_scope(run: Any, raw_path: bytes) -> None:
     class Moves:
         def __init__(self, app: Any) -> None:
             self.app = app
 
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] == "http" and scope["path"] == "/old":
-                scope = {**scope, "path": "/new", "raw_path": b"/new"}
+                scope = {**scope, "path": "/new", "raw_path": raw_path}
             await self.app(scope, receive, send)
 
     app = CovetPy()
@@ -559,6 +560,51 @@ def test_asgi_middleware_may_change_the_scope(run: Any) -> None:
 
     with run(app) as ask:
         assert ask("GET", "/old").json() == "new"
+
+
+def test_a_dispatch_middleware_may_change_the_scope(run: Any, placed: Any) -> None:
+    app = CovetPy()
+
+    @app.post("/items/{item_id}")
+    async def item(request: Request, item_id: int) -> Any:
+        body = (await request.body()).decode()
+        return [item_id, request.headers["x-added"], request.state.seen, body]
+
+    @app.middleware("http")
+    async def moves(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        request.state.seen = True
+        request.scope["path"] = request.scope["path"].removeprefix("/v1")
+        request.scope["headers"].append((b"x-added", b"yes"))
+        request.scope["method"] = "POST"
+        response = await call_next(request)
+        response.headers["x-status"] = str(response.status_code)
+        return response
+
+    with run(placed(app)) as ask:
+        assert ask("PUT", "/v1/items/5", content=b"body").json() == [5, "yes", True, "body"]
+        assert ask("PUT", "/v1/none", content=b"body").headers["x-status"] == "404"
+
+
+def test_a_request_is_made_of_a_scope(run: Any) -> None:
+    class Reads:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] != "http":
+                await self.app(scope, receive, send)
+                return
+            request = Request(scope, receive)
+            request.state.by_middleware = True
+            body = (await request.body()).decode()
+            answer = [request.url.path, request.headers["x-a"], request.query_params["q"], body, request.method]
+            await JSONResponse(answer)(scope, receive, send)
+
+    app = CovetPy()
+    app.add_middleware(Reads)
+    with run(app) as ask:
+        response = ask("POST", "/a?q=5", content=b"body", headers={"X-A": "b"})
+    assert response.json() == ["/a", "b", "5", "body", "POST"]
 
 
 def test_asgi_middleware_sees_what_was_matched(run: Any) -> None:
