@@ -7,10 +7,10 @@ import (
 // admit asks the guards about the present request. If it goes no further,
 // l.reply has the response.
 func (l *loop) admit() bool {
-	q := guard.Question{
+	l.question = guard.Question{
 		Request: &l.request, Secure: l.origin.secure, RootPath: l.engine.config.RootPath, Now: l.now,
 	}
-	return l.routes.guards.Admit(&q, &l.ticket, &l.reply)
+	return l.routes.guards.Admit(&l.question, &l.ticket, &l.reply)
 }
 
 // unguard forgets the ticket of the present request.

@@ -39,6 +39,7 @@ type loop struct {
 	response exchange.Response
 	scratch  []byte
 	guarded  bool // the present request has a ticket
+	question guard.Question
 	ticket   guard.Ticket
 	reply    guard.Reply
 	fields   []byte
