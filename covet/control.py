@@ -38,6 +38,16 @@ class Setup(msgspec.Struct, tag="setup", frozen=True):
     settings: dict[str, Any] = {}
 
 
+class Born(msgspec.Struct, tag="born", frozen=True):
+    """From a worker that was forked, first: it is the supervisor's child now, and waits for Setup.
+
+    Attributes:
+        pid: the process's number.
+    """
+
+    pid: int
+
+
 class Hello(msgspec.Struct, tag="hello", frozen=True):
     """From the worker: the application is imported, and this is the engine's configuration that it wants."""
 
@@ -83,7 +93,7 @@ class Closed(msgspec.Struct, tag="closed", frozen=True):
 
 
 ToWorker = Setup | Attach | Drain
-ToSupervisor = Hello | Ready | Failed | Leaving | Closed
+ToSupervisor = Born | Hello | Ready | Failed | Leaving | Closed
 Message = TypeVar("Message")
 
 

@@ -132,6 +132,12 @@ def die_with_parent() -> None:
     Raises OSError.
     """
 
+def adopt_orphans(wanted: bool, /) -> None:
+    """Whether processes whose parent ends become this process's children, if it began theirs: PR_SET_CHILD_SUBREAPER.
+
+    Raises OSError.
+    """
+
 def pack_head(fields: Iterable[Iterable[bytes]], /) -> tuple[bytes, int]:
     """Packs the header fields of an application's response, as `pack_fields` does.
 

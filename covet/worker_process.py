@@ -1,8 +1,10 @@
-"""One worker process: `python -m covet.worker_process CONTROL TRACE PARENT`, started by the supervisor.
+"""One worker process: `python -m covet.worker_process PARENT CONTROL,TRACE`, started by the supervisor.
 
-The arguments are the descriptors of the control socket and of the pipe for
-tracebacks, and the supervisor's process. What the two say to each other is in
-`covet/control.py`. Command line and engine are not imported: they take memory.
+The arguments are the supervisor's process, and the descriptors of the control
+socket and of the pipe for tracebacks. With several pairs of them, and modules
+that are to be loaded before, it forks one worker process for each pair. What
+supervisor and worker say to each other is in `covet/control.py`. Command line
+and engine are not imported: they take memory.
 """
 
 import asyncio
@@ -13,14 +15,27 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NoReturn
 
 from covet import log, shared
 from covet.config import ConfigError, ServeOptions, Settings
-from covet.control import TRACE_SIGNAL, Attach, Closed, Drain, Failed, Hello, Leaving, Link, Ready, Setup, ToWorker
+from covet.control import (
+    TRACE_SIGNAL,
+    Attach,
+    Born,
+    Closed,
+    Drain,
+    Failed,
+    Hello,
+    Leaving,
+    Link,
+    Ready,
+    Setup,
+    ToWorker,
+)
 from covet.core import die_with_parent
 from covet.eventloop import CANCEL_SECONDS, cancel_all, exit_now, loop_factory
 from covet.importer import ImportFailed, import_app
@@ -171,11 +186,24 @@ async def shut_down(lifespan: Lifespan) -> None:
         logger.info("Application shutdown complete.")
 
 
-def prepare(trace: int, parent: int) -> None:
-    """Ties the process to its supervisor: its death, its signals, its questions."""
+def fork_off(parent: int, pairs: Sequence[tuple[int, int]], modules: Sequence[str]) -> tuple[int, int]:
+    """Forks a process for each pair of descriptors; returns, in each, its own pair."""
+    from covet.worker_forks import fork
+
+    tie_to(parent)
+    return fork(pairs, modules)
+
+
+def tie_to(parent: int) -> None:
+    """Has the process end with its supervisor."""
     die_with_parent()
     if os.getppid() != parent:
         os._exit(1)  # it died before it was asked for
+
+
+def prepare(trace: int, parent: int) -> None:
+    """Ties the process to its supervisor: its death, its signals, its questions."""
+    tie_to(parent)
     for number in GROUP_SIGNALS:
         # Not SIG_IGN, which the application's own processes would inherit.
         signal.signal(number, lambda number, frame: None)
@@ -216,11 +244,16 @@ def run(process: Process, loop: asyncio.AbstractEventLoop) -> None:
 
 def main() -> NoReturn:
     """The process, from its arguments to its exit."""
-    control, trace, parent = map(int, sys.argv[1:4])
-    for descriptor in (control, trace):
+    parent = int(sys.argv[1])
+    descriptors = [int(number) for number in sys.argv[2].split(",")]
+    for descriptor in descriptors:
         os.set_inheritable(descriptor, False)
+    pairs = list(zip(descriptors[::2], descriptors[1::2], strict=True))
+    control, trace = pairs[0] if len(pairs) == 1 else fork_off(parent, pairs, sys.argv[3:])
     prepare(trace, parent)
     link = Link(socket.socket(fileno=control), ToWorker)
+    if len(pairs) > 1:
+        link.send(Born(os.getpid()))
     code = serve(link)
     link.close()
     if code:

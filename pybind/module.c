@@ -63,10 +63,23 @@ static PyObject *die_with_parent(PyObject *self, PyObject *args) {
     Py_RETURN_NONE;
 }
 
+static PyObject *adopt_orphans(PyObject *self, PyObject *wanted) {
+    (void)self;
+    int adopt = PyObject_IsTrue(wanted);
+    if (adopt < 0) {
+        return NULL;
+    }
+    if (prctl(PR_SET_CHILD_SUBREAPER, (unsigned long)adopt, 0, 0, 0) < 0) {
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef functions[] = {
     {"pack_fields", pack_fields, METH_O, NULL},
     {"pack_head", pack_head, METH_O, NULL},
     {"die_with_parent", die_with_parent, METH_NOARGS, NULL},
+    {"adopt_orphans", adopt_orphans, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -4,9 +4,6 @@ import asyncio
 import enum
 import os
 import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -21,12 +18,12 @@ from covet.control import (
     Failed,
     Hello,
     Leaving,
-    Link,
     Ready,
     Setup,
     ToSupervisor,
 )
 from covet.supervisor.errors import WorkerFailed
+from covet.supervisor.process import Started, start
 
 TRACE_BYTES = 65536
 TRACE_SECONDS = 1.0
@@ -34,8 +31,6 @@ TRACE_REST_SECONDS = 0.05
 # How often, and how many times, to look whether a worker without a pidfd has ended.
 END_SECONDS = 0.02
 END_LOOKS = 250
-# They reach the whole group of a terminal; a worker unblocks them when it has handlers for them.
-GROUP_SIGNALS = (signal.SIGINT, signal.SIGHUP)
 
 
 class State(enum.Enum):
@@ -54,6 +49,7 @@ class Child:
         place: its place on the channel.
         setup: what it serves, and how.
         cpu: the CPU that it is to run on; None leaves it to the system.
+        started: its process; None starts one.
 
     Attributes:
         place: its place on the channel.
@@ -68,7 +64,7 @@ class Child:
         ended: its exit code, or minus the number of the signal that killed it.
     """
 
-    def __init__(self, place: int, setup: Setup, cpu: int | None = None) -> None:
+    def __init__(self, place: int, setup: Setup, cpu: int | None = None, started: Started | None = None) -> None:
         loop = asyncio.get_running_loop()
         self.place = place
         self.cpu = cpu
@@ -82,29 +78,18 @@ class Child:
         self.closed = asyncio.Event()
         self.ended: asyncio.Future[int] = loop.create_future()
         self.started = time.monotonic()
-        self._spawn()
+        self._spawn(started)
         self._watch(loop)
         with suppress(OSError):  # it has died already, which the descriptors tell
             self._link.send(setup)
 
     # ---- the process --------------------------------------------------------------
 
-    def _spawn(self) -> None:
-        ours, theirs = socket.socketpair()
-        self._trace, trace = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        arguments = [str(theirs.fileno()), str(trace), str(os.getpid())]
-        command = [sys.executable, *_interpreter_options(), "-m", "covet.worker_process", *arguments]
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_SIGNALS)
-        try:
-            self._process = subprocess.Popen(command, pass_fds=(theirs.fileno(), trace))
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-            theirs.close()
-            os.close(trace)
+    def _spawn(self, started: Started | None) -> None:
+        self._process, self._link, self._trace = started or start()
         if self.cpu is not None:
             with suppress(OSError):  # it has ended, or the CPU was taken from us
                 os.sched_setaffinity(self.pid, {self.cpu})
-        self._link = Link(ours, ToSupervisor)
         try:
             self._pidfd = os.pidfd_open(self.pid)
         except OSError:  # before Linux 5.3, or where a sandbox refuses it: the control socket tells its end
@@ -255,9 +240,3 @@ def describe_end(code: int) -> str:
         return f"was killed by {signal.Signals(-code).name}"
     except ValueError:
         return f"was killed by signal {-code}"
-
-
-def _interpreter_options() -> list[str]:
-    """The options of this interpreter, such as -X dev and -O, for another one."""
-    options: Callable[[], list[str]] | None = getattr(subprocess, "_args_from_interpreter_flags", None)
-    return options() if options is not None else []

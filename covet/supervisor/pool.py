@@ -14,6 +14,7 @@ from covet.control import Setup
 from covet.supervisor.child import Child, State, describe_end
 from covet.supervisor.errors import WorkerFailed
 from covet.supervisor.options import SupervisorOptions
+from covet.supervisor.process import Nursery
 from covet.supervisor.tables import Tables
 
 logger = logging.getLogger("covet.error")
@@ -46,6 +47,7 @@ class Pool:
         self._tables = tables
         self._free = set(range(places))
         self._setup = setup_of(options)
+        self._nursery = Nursery(modules_of(options))
         self._cpus = sorted(os.sched_getaffinity(0)) if options.serve.pin_workers else []
         self._retiring: set[asyncio.Future[None]] = set()
         self._place_freed = asyncio.Event()
@@ -73,6 +75,15 @@ class Pool:
             self._place_freed.clear()
             await self._place_freed.wait()
 
+    async def expect(self, count: int) -> None:
+        """Prepares for so many calls of `spawn`: their processes will share memory."""
+        if count > 1:
+            await self._nursery.fill(count)
+
+    async def expect_none(self) -> None:
+        """Ends the processes that `expect` has prepared and `spawn` has not taken."""
+        await self._nursery.clear()
+
     def spawn(self) -> Child:
         """Starts a process for a free place. Raises WorkerFailed if there is no place or no process."""
         if not self._free:
@@ -80,7 +91,7 @@ class Pool:
         place = min(self._free)
         self._free.remove(place)
         try:
-            child = Child(place, self._setup, self._choose_cpu())
+            child = Child(place, self._setup, self._choose_cpu(), self._nursery.take())
         except OSError as error:
             self._free.add(place)
             raise WorkerFailed(f"a worker process cannot be started: {error}") from None
@@ -185,6 +196,7 @@ class Pool:
 
     async def gone(self) -> None:
         """Waits until no worker is left."""
+        await self._nursery.clear()
         while self.children:
             await asyncio.wait([child.ended for child in self.children])
             await asyncio.sleep(0)  # their places are given back
@@ -221,6 +233,14 @@ class Pool:
             return None
         taken = [child.cpu for child in self.children if child.state is not State.LEAVING]
         return min(self._cpus, key=taken.count)
+
+
+def modules_of(options: SupervisorOptions) -> list[str]:
+    """What workers will load before the application, as far as the options tell."""
+    modules = ["uvloop"] if options.serve.loop != "asyncio" else []
+    if options.serve.interface in ("auto", "covet"):
+        modules += ["covet.app", "covet.interfaces.native"]
+    return modules
 
 
 def setup_of(options: SupervisorOptions) -> Setup:

@@ -34,6 +34,7 @@ class Rolling:
             old = self._pool.wanted
             new: list[Child] = []
             try:
+                await self._pool.expect(count)
                 await self._bring(new)
                 if new[0].table == self._tables.current:
                     await self._one_by_one(new, old, count)
@@ -47,6 +48,8 @@ class Rolling:
                 report(failure)
                 logger.error("The new version failed to start; the old one keeps serving")
                 return False
+            finally:
+                await self._pool.expect_none()
             for child in old:
                 self._pool.let_go(child)
             return True

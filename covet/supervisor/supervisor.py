@@ -142,6 +142,7 @@ class Supervisor:
 
     async def _start_all(self) -> bool:
         """True; raises WorkerFailed if a worker does not come to serve, StartFailed if the engine does not."""
+        await self._pool.expect(self._keeper.count)
         children = [self._pool.spawn() for _ in range(self._keeper.count)]
         await asyncio.gather(*(self._pool.prepare(child, renew=False) for child in children))
         for child in children:
@@ -151,8 +152,6 @@ class Supervisor:
         except RuntimeError as error:
             raise StartFailed(str(error)) from None
         await self._offer_status()
-        where = describe_all(self._options.serve.binds, self._tables.engine.address)
-        logger.info("Covet running on %s (Press CTRL+C to quit)", where)
         return True
 
     async def _offer_status(self) -> None:
@@ -187,6 +186,9 @@ class Supervisor:
             work.append(self._autoscale.run())
         self._events = Events(engine, handlers)
         self._events.start()
+        # Last: whoever reads it may send a signal at once.
+        where = describe_all(self._options.serve.binds, engine.address)
+        logger.info("Covet running on %s (Press CTRL+C to quit)", where)
         return [self._background(one) for one in work]
 
     # ---- restarts -----------------------------------------------------------------------
