@@ -23,6 +23,7 @@ type listener struct {
 	address string
 	fds     []int
 	file    *socketFile // to be removed at the end
+	shared  bool        // with whoever has opened it, who may go on listening
 }
 
 // socketFile is the file of a unix socket, however its path is used later.
@@ -67,7 +68,9 @@ func (e *Engine) listenInherited(index int, c *ListenerConfig) error {
 	if err != nil {
 		return fmt.Errorf("fd: %w", err)
 	}
-	return e.add(index, address).share(fd, e.config.Loops)
+	l := e.add(index, address)
+	l.shared = true
+	return l.share(fd, e.config.Loops)
 }
 
 func (e *Engine) listenUnix(index int, c *ListenerConfig) error {
@@ -169,6 +172,16 @@ func (f *socketFile) remove() {
 	}
 	if now := fileOf(f.path); now != nil && *now == *f {
 		_ = unix.Unlink(f.path) // it is stale from now on, which the next server sees
+	}
+}
+
+// refuse has the system refuse new connections on a loop's own sockets, which
+// stay open until the end.
+func (e *Engine) refuse(loop int) {
+	for i := range e.listeners {
+		if l := &e.listeners[i]; !l.shared {
+			_ = unix.Shutdown(l.fds[loop], unix.SHUT_RD) // another loop may have done it for a socket of both
+		}
 	}
 }
 

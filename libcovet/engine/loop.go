@@ -270,11 +270,12 @@ func (l *loop) news(id bridge.ID, slot *bridge.Slot) {
 	}
 }
 
-// drain begins a graceful end: idle connections close now, the others after
-// the answers they are owed.
+// drain begins a graceful end: new connections are refused, idle ones close
+// now, the others after the answers they are owed.
 func (l *loop) drain() {
 	l.draining = true
 	l.net.StopAccepting()
+	l.engine.refuse(l.index)
 	l.net.Each(func(c *netio.Conn) {
 		s := l.session(c)
 		if !s.idle() {

@@ -102,6 +102,9 @@ func (l *Loop) acceptFailed(s *listener, errno syscall.Errno) {
 		l.acceptRetryAt = l.now + acceptPause
 	case syscall.EBADF, syscall.EINVAL, syscall.ENOTSOCK, syscall.EOPNOTSUPP:
 		s.failed = true
+		if l.notAccept {
+			return // the socket was shut down meanwhile
+		}
 		l.options.Log(slog.LevelError, fmt.Sprintf("accepting ends on descriptor %d: %v", s.fd, errno))
 	}
 }
