@@ -8,6 +8,8 @@ which has the last word, so both ways give the same results.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from functools import lru_cache
+from types import CodeType
 from typing import Any
 
 from covet.concurrency import run_in_threadpool
@@ -74,6 +76,12 @@ def _general(target: Handler, parameters: Sequence[Parameter], request_of: Reque
     return call
 
 
+@lru_cache(maxsize=1024)
+def code_of(source: str) -> CodeType:
+    """The code of generated source, which routes of the same form share."""
+    return compile(source, "<covet route>", "exec")
+
+
 def _generated(target: Handler, parameters: Sequence[Parameter], request_of: RequestOf, general: Call) -> Call:
     """Compiles the function of a route. Parameters are numbered in it, so no name of theirs is part of the code."""
     names: dict[str, Any] = {
@@ -87,7 +95,7 @@ def _generated(target: Handler, parameters: Sequence[Parameter], request_of: Req
         lines += _lines(i, parameter)
         arguments.append(f"{parameter.name}=v{i}" if parameter.keyword else f"v{i}")
     source = "\n    ".join(["def call(x):", *lines, f"return target({', '.join(arguments)})", ""])
-    exec(compile(source, "<covet route>", "exec"), names)
+    exec(code_of(source), names)
     call: Call = names["call"]
     return call
 

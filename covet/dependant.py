@@ -113,8 +113,19 @@ def _without_partial(call: Any) -> Any:
     return call
 
 
+KIND_FLAGS = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+KINDS = {
+    0: "sync",
+    inspect.CO_COROUTINE: "async",
+    inspect.CO_GENERATOR: "generator",
+    inspect.CO_ASYNC_GENERATOR: "async generator",
+}
+
+
 def kind_of(call: Any) -> str:
     """How something is called: "async", "sync", "async generator" or "generator"."""
+    if type(call) is types.FunctionType and not hasattr(call, "__wrapped__") and not call.__dict__:
+        return KINDS[call.__code__.co_flags & KIND_FLAGS]
     plain = _without_partial(call)
     candidates = [plain, inspect.unwrap(plain)]
     if not inspect.isclass(candidates[1]):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from covet.bodies import form_models, is_json_type
+from covet.callgen import code_of
 from covet.core import BAD
 from covet.dispatch import NO_BODY
 from covet.encoders import encode
@@ -103,7 +104,7 @@ class _Writer:
                 "",
             ]
         )
-        exec(compile(source, "<covet route>", "exec"), self.names)
+        exec(code_of(source), self.names)
         call: Call = self.names["call"]
         return call
 
@@ -174,7 +175,7 @@ class _Writer:
     def _conversion(self, field: ModelField, text: str) -> str:
         if field.annotation in (str, str | None) and not field.is_constrained:
             return text
-        return f"{self._name(field.adapter.validator.validate_python)}({text})"
+        return f"{self._name(field.validator.validate_python)}({text})"
 
     # ---- the body -------------------------------------------------------------------
 
@@ -214,7 +215,7 @@ class _Writer:
         if field.uses_structs:
             self.names.setdefault("convert", msgspec.convert)
             return f"convert({value}, {self._name(field.whole)})"
-        return f"{self._name(field.adapter.validator.validate_python)}({value}, from_attributes=True)"
+        return f"{self._name(field.validator.validate_python)}({value}, from_attributes=True)"
 
     # ---- calls and the response ----------------------------------------------------------
 

@@ -101,10 +101,28 @@ class ModelField:
 
     @property
     def adapter(self) -> Any:
-        """pydantic's TypeAdapter for the type with its constraints."""
+        """pydantic's TypeAdapter for the type with its constraints and its default."""
         if self._adapter is None:
             self._adapter = self._make_adapter()
         return self._adapter
+
+    @property
+    def validator(self) -> Any:
+        """pydantic's validator for values that a request has."""
+        if self._validator is None:
+            self._validator = self._shared_adapter().validator
+        return self._validator
+
+    def _shared_adapter(self) -> Any:
+        """Fields of one type without constraints share what pydantic makes of it."""
+        if self.is_constrained or self.config:
+            return self.adapter
+        key = id(self.annotation)
+        found = _adapters.get(key)
+        if found is None:
+            # The annotation is kept too, so that nothing else gets its id.
+            found = _adapters[key] = (self._make_adapter(), self.annotation)
+        return found[0]
 
     def _make_adapter(self) -> Any:
         from pydantic import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeAdapter
@@ -155,7 +173,7 @@ class ModelField:
     def prepare(self) -> None:
         """Makes what validation needs; without this, the first validation does."""
         if not self.uses_structs:
-            self._validator = self.adapter.validator
+            self.validator  # noqa: B018 - making it is what is wanted
 
     # ---- values -----------------------------------------------------------------
 
@@ -182,12 +200,10 @@ class ModelField:
                 return value
         if self.uses_structs:
             return self._convert(value, loc, errors)
-        if self._validator is None:
-            self.prepare()
         from pydantic_core import ValidationError
 
         try:
-            return self._validator.validate_python(value, from_attributes=True)
+            return self.validator.validate_python(value, from_attributes=True)
         except ValidationError as error:
             errors.extend({**found, "loc": loc + found["loc"]} for found in error.errors(include_url=False))
             return None
@@ -216,7 +232,7 @@ class ModelField:
             import msgspec
 
             return msgspec.to_builtins(value, str_keys=True)
-        return self.adapter.dump_python(value, mode=mode, **options)
+        return self._shared_adapter().dump_python(value, mode=mode, **options)
 
     def serialize_json(self, value: Any, **options: Any) -> bytes:
         """A validated value as JSON; `options` are those of pydantic's dump_json."""
@@ -224,7 +240,7 @@ class ModelField:
             from covet.encoders import encode
 
             return encode(value)
-        data: bytes = self.adapter.dump_json(value, **options)
+        data: bytes = self._shared_adapter().dump_json(value, **options)
         return data
 
     def __repr__(self) -> str:
@@ -249,6 +265,7 @@ def _is_declaration(extra: object) -> bool:
     return isinstance(extra, (FieldDeclaration, Depends))
 
 
+_adapters: dict[int, tuple[Any, Any]] = {}
 _model_fields: dict[Any, list[ModelField]] = {}
 
 
