@@ -44,6 +44,7 @@ class Route:
         repeat: the engine may give a request that a worker died of, or with, to another one if it is safe.
         param_names: the names in the path, in order.
         by_path: whether the path decides which requests it gets.
+        may_be_websocket: whether it may get WebSockets.
     """
 
     path: str
@@ -58,6 +59,7 @@ class Route:
     repeat: bool = True
     param_names: tuple[str, ...] = field(init=False)
     by_path: ClassVar[bool] = True
+    may_be_websocket: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         self.param_names = path_names(self.path)
