@@ -18,7 +18,7 @@ from covet.encoders import encode
 from covet.interfaces.answers import plain_answer, toggled
 from covet.interfaces.native import calls_of, param_names
 from covet.lifespan import Lifespan
-from covet.middleware.registry import PASSED, Placement
+from covet.middleware.registry import Placement
 from covet.routing import Route
 
 if TYPE_CHECKING:
@@ -155,8 +155,8 @@ class AsgiApplication:
     Args:
         app: the application.
         settings: what it is served with; its own if it is None.
+        placement: where its middleware runs, if that has been decided.
         behind_engine: the engine sees to the limits of requests.
-        behind_layers: all of its middleware has been passed.
     """
 
     def __init__(
@@ -164,14 +164,14 @@ class AsgiApplication:
         app: "CovetPy",
         settings: Settings | None = None,
         *,
+        placement: Placement | None = None,
         behind_engine: bool = False,
-        behind_layers: bool = False,
     ) -> None:
         self.app = app
         self.state: Mapping[str, Any] = {}
         self._settings = settings or app.settings
         self._version: Version | None = None
-        self._placement = PASSED if behind_layers else None
+        self._placement = placement
         self._entry: Callable[[Scope, Receive, Send], Awaitable[None]] | None = None
         self._max_body: int = 0 if behind_engine else self._settings.engine()["max_body_bytes"]
         self._limit = None if behind_engine else self._settings.request_timeout

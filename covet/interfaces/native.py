@@ -40,10 +40,11 @@ class CovetApplication:
         return self.app.settings
 
     def engine(self) -> dict[str, Any]:
-        placement = self.app.place_middleware()
+        placement = self._placement
         if placement.outer:
-            return {"forward_unmatched": True, "routes": []}
+            return {"forward_unmatched": True, "routes": [], "guards": placement.guards}
         return {
+            "guards": placement.guards,
             "forward_unmatched": self.app.answers_unmatched or bool(placement),
             "forward_redirects": bool(placement),
             "routes": [
@@ -73,16 +74,21 @@ class CovetApplication:
             return asgi_calls(asgi, self._root_path, state)
         routes = tuple(self.app.routes)
         context = Context(self.app, param_names(routes), state, self._root_path)
-        return calls_of(routes, context, settings, self.app.place_middleware())
+        return calls_of(routes, context, settings, self._placement)
+
+    @property
+    def _placement(self) -> Placement:
+        return self.app.place_middleware(engine=True)
 
     def _behind_middleware(self, settings: Settings) -> "AsgiApplication | None":
         """The application with its middleware, if one of them needs ASGI; always the same one."""
-        if not self.app.place_middleware().outer:
+        placement = self._placement
+        if not placement.outer:
             return None
         if self._asgi is None:
             from covet.asgi.app import AsgiApplication
 
-            self._asgi = AsgiApplication(self.app, behind_engine=True)
+            self._asgi = AsgiApplication(self.app, placement=placement, behind_engine=True)
         self._asgi.use(settings)
         return self._asgi
 

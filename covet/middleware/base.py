@@ -1,8 +1,9 @@
 """Middleware that is called with the request and with what answers it."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
+from covet.middleware import Middleware
 from covet.requests import Request
 from covet.responses import Response
 
@@ -30,6 +31,10 @@ class Layer:
                 body can be changed. A StreamingResponse has not begun.
         """
         raise NotImplementedError(f"{type(self).__name__} has no dispatch method")
+
+    def for_engine(self) -> dict[str, Any] | None:
+        """What the engine needs to do the same without Python; None if it cannot. Subclasses may differ."""
+        return None
 
 
 class BaseHTTPMiddleware(Layer):
@@ -74,6 +79,17 @@ def is_layer(made_by: Any) -> bool:
     if issubclass(made_by, BaseHTTPMiddleware):
         return made_by.__call__ is BaseHTTPMiddleware.__call__
     return True
+
+
+def guards_of(middleware: Sequence[Middleware]) -> list[dict[str, Any]]:
+    """What the engine is told of the outermost middleware, up to the first that needs Python."""
+    guards: list[dict[str, Any]] = []
+    for each in middleware:
+        guard = each.make(Inside()).for_engine() if is_layer(each.cls) else None
+        if guard is None:
+            break
+        guards.append(guard)
+    return guards
 
 
 def dispatch_of(layer: Layer) -> DispatchFunction:

@@ -13,6 +13,7 @@ from covet.dispatch import Dispatcher, known
 from covet.interfaces.answers import toggled
 from covet.middleware import Middleware
 from covet.middleware.base import AsgiApp, DispatchFunction, Inside, Layer, RequestResponseEndpoint, dispatch_of
+from covet.middleware.registry import PASSED
 from covet.requests import Context, Request
 from covet.responses import Answer, Response
 from covet.routing import Route, all_methods
@@ -156,7 +157,7 @@ class Rerouted:
         if self._inside is None:
             from covet.asgi.app import AsgiApplication
 
-            application = AsgiApplication(self._context.app, self._settings, behind_engine=True, behind_layers=True)
+            application = AsgiApplication(self._context.app, self._settings, placement=PASSED, behind_engine=True)
             self._inside = application.inside
         return await response_from(self._inside, request.scope, request)
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection
+from typing import Any
 
 from covet.datastructures import MutableHeaders
 from covet.middleware.base import AsgiApp
@@ -13,6 +14,9 @@ SAFELISTED_HEADERS = frozenset({"Accept", "Accept-Language", "Content-Language",
 PREFLIGHT_VARY = (
     "Origin, Access-Control-Request-Method, Access-Control-Request-Headers, Access-Control-Request-Private-Network"
 )
+
+PORTABLE = re.compile(r"(?:[\w:/.|,-]|\\[.\-/dw]|[*+?](?![*+?{])|\((?:\?:|(?!\?))|\)|\[[\w.-]+\])+", re.ASCII)
+"""Patterns that mean the same to the engine."""
 
 
 class CORSMiddleware(HeadMiddleware):
@@ -71,6 +75,24 @@ class CORSMiddleware(HeadMiddleware):
             self.preflight_headers["access-control-allow-headers"] = ", ".join(known_headers)
         if allow_credentials:
             self.preflight_headers["access-control-allow-credentials"] = "true"
+
+    def for_engine(self) -> dict[str, Any] | None:
+        regex = None if self.allow_origin_regex is None else self.allow_origin_regex.pattern
+        if type(self) is not CORSMiddleware or (regex is not None and not PORTABLE.fullmatch(regex)):
+            return None
+        return {
+            "kind": "cors",
+            "origins": list(self.allow_origins),
+            "origin_regex": regex or "",
+            "methods": list(self.allow_methods),
+            "allow_headers": self.allow_headers,
+            "all_origins": self.allow_all_origins,
+            "all_headers": self.allow_all_headers,
+            "explicit_origin": self.explicit_origin,
+            "private_network": self.allow_private_network,
+            "simple": list(self.simple_headers.items()),
+            "preflight": list(self.preflight_headers.items()),
+        }
 
     def is_allowed_origin(self, origin: str) -> bool:
         """Whether pages of an origin may use the application."""

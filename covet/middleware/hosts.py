@@ -49,7 +49,7 @@ def reached(head: Head) -> Host | None:
     if host is not None and (host.port is None or int(host.port) <= 65535):
         return host
     server = head.server
-    if server is None:
+    if server is None or not server[0]:  # the engine knows the port alone
         return None
     name, port = server
     name = f"[{name}]" if ":" in name and not name.startswith("[") else name
@@ -58,9 +58,9 @@ def reached(head: Head) -> Host | None:
 
 def redirection(head: Head, root_path: str, scheme: str, netloc: str) -> Response:
     """Sends the client to the same path and query at another address."""
-    query = head.query_string.decode("latin-1")
-    target = root_path + head.raw_path.decode("latin-1") + ("?" + query if query else "")
-    return Response(b"", 307, {"location": quote(f"{scheme}://{netloc}{target}", safe=":/%#?=@[]!$&'()*+,;")})
+    query = head.query_string
+    target = f"{scheme}://{netloc}{root_path}".encode() + head.raw_path + (b"?" + query if query else b"")
+    return Response(b"", 307, {"location": quote(target, safe=":/%#?=@[]!$&'()*+,;")})
 
 
 def invalid_host() -> Response:

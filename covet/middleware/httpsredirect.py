@@ -1,5 +1,7 @@
 """Sends clients from http to https."""
 
+from typing import Any
+
 from covet.middleware.heads import Head, HeadMiddleware
 from covet.middleware.hosts import invalid_host, reached, redirection
 from covet.responses import Response
@@ -15,6 +17,9 @@ class HTTPSRedirectMiddleware(HeadMiddleware):
     """
 
     kinds = ("http", "websocket")
+
+    def for_engine(self) -> dict[str, Any] | None:
+        return {"kind": "https_redirect"} if type(self) is HTTPSRedirectMiddleware else None
 
     def refuse(self, head: Head, root_path: str) -> Response | None:
         """Lets what is secure through."""

@@ -17,10 +17,12 @@ class Placement(NamedTuple):
     Attributes:
         outer: those that need ASGI; they stand around the layers.
         layers: those that are called with the request and the rest of the chain, right around the routes.
+        guards: what the engine is told of those that it runs by itself, outside of all others.
     """
 
     outer: Sequence[Middleware]
     layers: Sequence[Middleware]
+    guards: Sequence[dict[str, Any]] = ()
 
     def __bool__(self) -> bool:
         return bool(self.outer or self.layers)
@@ -79,20 +81,30 @@ class MiddlewareRegistry:
 
         return register
 
-    def place_middleware(self) -> Placement:
-        """Decides where each middleware runs; from now on none can be added."""
+    def place_middleware(self, *, engine: bool = False) -> Placement:
+        """Decides where each middleware runs; from now on none can be added.
+
+        Args:
+            engine: the application is served by the engine, which runs the outermost ones that need no Python.
+        """
         self._middleware_in_use = True
+        guards: Sequence[dict[str, Any]] = ()
         every = self.user_middleware
+        if every and engine:
+            from covet.middleware.base import guards_of
+
+            guards = guards_of(every)
+            every = every[len(guards) :]
         hosts = [route for route in self.routes if not route.by_path]
         if hosts:
             from covet.hosting import HostMiddleware
 
-            return Placement([*every, Middleware(HostMiddleware, hosts)], ())
+            return Placement([*every, Middleware(HostMiddleware, hosts)], (), guards)
         if not every:
-            return NO_MIDDLEWARE
+            return Placement((), (), guards)
         from covet.middleware.base import is_layer
 
         first = len(every)
         while first and is_layer(every[first - 1].cls):
             first -= 1
-        return Placement(every[:first], every[first:])
+        return Placement(every[:first], every[first:], guards)

@@ -1,6 +1,7 @@
 """Response fields that have browsers be careful."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from covet.datastructures import MutableHeaders
 from covet.middleware.base import AsgiApp
@@ -63,6 +64,11 @@ class SecurityHeadersMiddleware(HeadMiddleware):
             self.hsts = f"max-age={hsts_max_age}"
             self.hsts += "; includeSubDomains" if hsts_include_subdomains else ""
             self.hsts += "; preload" if hsts_preload else ""
+
+    def for_engine(self) -> dict[str, Any] | None:
+        if type(self) is not SecurityHeadersMiddleware:
+            return None
+        return {"kind": "security_headers", "fields": self.fields, "hsts": self.hsts or ""}
 
     def decorate(self, head: Head, headers: MutableHeaders) -> None:
         """Adds the fields that the response lacks."""

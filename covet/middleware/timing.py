@@ -27,6 +27,9 @@ class TimingMiddleware(Layer):
     def _value(self, began: float) -> str:
         return f"{self._label};dur={(perf_counter() - began) * 1000:.3f}"
 
+    def for_engine(self) -> dict[str, Any] | None:
+        return {"kind": "timing", "label": self._label} if type(self) is TimingMiddleware else None
+
     async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
         """Answers a request and says how long that took."""
         began = perf_counter()

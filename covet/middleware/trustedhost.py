@@ -1,6 +1,7 @@
 """Refuses requests for hosts that are not the application's."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from covet.middleware.base import AsgiApp
 from covet.middleware.heads import Head, HeadMiddleware
@@ -31,6 +32,11 @@ class TrustedHostMiddleware(HeadMiddleware):
         self.allowed_hosts = [pattern.lower() for pattern in hosts]
         self.allow_any = "*" in hosts
         self.www_redirect = www_redirect
+
+    def for_engine(self) -> dict[str, Any] | None:
+        if type(self) is not TrustedHostMiddleware:
+            return None
+        return {"kind": "trusted_host", "hosts": self.allowed_hosts, "www_redirect": self.www_redirect}
 
     def refuse(self, head: Head, root_path: str) -> Response | None:
         """Lets requests for allowed hosts through."""

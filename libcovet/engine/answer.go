@@ -23,7 +23,7 @@ type constantImage struct {
 func (l *loop) answerConstant(s *session, c *netio.Conn, k *constantImage, keepAlive bool) {
 	head := l.request.Method == exchange.MethodHead
 	l.logRequest(c, &k.answer.Response, head)
-	if !keepAlive || head || l.request.Minor == 0 {
+	if !keepAlive || head || l.request.Minor == 0 || l.guarded {
 		l.response = k.answer.Response
 		l.answerNow(s, c, head, keepAlive)
 		return
@@ -53,6 +53,9 @@ func (l *loop) answerRefusal(s *session, c *netio.Conn, status int, reason strin
 // come first.
 func (l *loop) answerNow(s *session, c *netio.Conn, head, keepAlive bool) {
 	r := &l.response
+	if l.guarded {
+		l.routes.guards.Decorate(&l.ticket, l.now, r, &l.reply)
+	}
 	if head {
 		r.Flags |= exchange.NoBody
 	}
@@ -242,6 +245,7 @@ func (l *loop) writeHead(s *session, c *netio.Conn, o *owed, slot *bridge.Slot, 
 		Status: slot.Status(), Type: slot.MediaType(), Flags: slot.ResponseFlags(),
 		Length: slot.Length(), Fields: fields,
 	}
+	l.decorate(o)
 	if o.head {
 		r.Flags |= exchange.NoBody
 	}
@@ -261,7 +265,7 @@ func (l *loop) writeHead(s *session, c *netio.Conn, o *owed, slot *bridge.Slot, 
 	}
 	o.left = r.Length
 	o.started, o.status = true, http1.SentStatus(r.Status)
-	room := 512 + len(fields)
+	room := 512 + len(r.Fields)
 	if len(body) < borrowFrom {
 		room += len(body)
 	}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/bytedance/sonic"
+
+	"github.com/covetpy/covetpy/libcovet/guard"
 )
 
 // Config is what a supervisor says of the engine it wants. Sizes are in
@@ -53,6 +55,7 @@ type Config struct {
 	Headers            [][2]string      `json:"headers"` // of every response
 	Exchanges          int              `json:"exchanges"`
 	Routes             []RouteConfig    `json:"routes"`
+	Guards             []guard.Config   `json:"guards"` // middleware of the engine's own, the outermost first
 
 	accessTo io.Writer // where the access log goes
 }

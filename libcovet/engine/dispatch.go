@@ -37,6 +37,16 @@ func (l *loop) dispatch(s *session, c *netio.Conn, p []byte, n int) int {
 		l.endSession(s, c)
 		return n
 	}
+	if l.guarded = l.routes.guards != nil; l.guarded && !l.admit() {
+		l.guarded = false
+		l.begin(s, c, r, 0, &keepAlive)
+		l.response = l.reply.Response
+		l.logRequest(c, &l.response, r.Method == exchange.MethodHead)
+		l.answerNow(s, c, r.Method == exchange.MethodHead, keepAlive)
+		l.afterAnswer(s, c, keepAlive)
+		return n
+	}
+	defer l.unguard()
 	m := &l.match
 	l.routes.table.Lookup(r.Head, r.Path, r.Method, r.Verb.Of(r.Head), r.Has(exchange.Escaped), m)
 	if m.Status == 0 {
@@ -161,6 +171,9 @@ func (l *loop) toWorker(s *session, c *netio.Conn, p []byte, n int, keepAlive bo
 	o.id, o.minor, o.keepAlive = id, r.Minor, keepAlive
 	o.head, o.since, o.routes = r.Method == exchange.MethodHead, l.now, l.routes
 	o.arrived = l.arrived
+	if l.guarded {
+		o.ticket = l.owed.ticket(&l.ticket)
+	}
 	if !l.port.Post(place, id) {
 		l.port.Release(id)
 		l.owed.give(i)

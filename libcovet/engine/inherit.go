@@ -105,6 +105,7 @@ func (l *loop) refuseOwed(s *session, c *netio.Conn, o *owed) {
 // answerOwed writes l.response in place of a worker's answer.
 func (l *loop) answerOwed(c *netio.Conn, o *owed) {
 	r := &l.response
+	l.decorate(o)
 	if o.head {
 		r.Flags |= exchange.NoBody
 	} else {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/covetpy/covetpy/bridge"
 	"github.com/covetpy/covetpy/libcovet/exchange"
+	"github.com/covetpy/covetpy/libcovet/guard"
 	"github.com/covetpy/covetpy/libcovet/http1"
 	"github.com/covetpy/covetpy/libcovet/netio"
 	"github.com/covetpy/covetpy/libcovet/route"
@@ -37,6 +38,10 @@ type loop struct {
 	match    route.Match
 	response exchange.Response
 	scratch  []byte
+	guarded  bool // the present request has a ticket
+	question guard.Question
+	ticket   guard.Ticket
+	reply    guard.Reply
 	fields   []byte
 
 	now      int64

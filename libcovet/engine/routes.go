@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/covetpy/covetpy/libcovet/exchange"
+	"github.com/covetpy/covetpy/libcovet/guard"
 	"github.com/covetpy/covetpy/libcovet/native"
 	"github.com/covetpy/covetpy/libcovet/route"
 )
@@ -19,8 +20,9 @@ type routes struct {
 	constants        []*native.Constant
 	once             []bool // routes whose requests are never repeated
 	allMethods       []byte
-	forwardUnmatched bool // 404 and 405
-	forwardRedirects bool // 307
+	forwardUnmatched bool         // 404 and 405
+	forwardRedirects bool         // 307
+	guards           *guard.Chain // nil if there are none
 }
 
 func newRoutes(version uint32, c *Config) (*routes, error) {
@@ -35,6 +37,10 @@ func newRoutes(version uint32, c *Config) (*routes, error) {
 	}
 	for i := range r.constantOf {
 		r.constantOf[i] = -1
+	}
+	var err error
+	if r.guards, err = guard.New(c.Guards); err != nil {
+		return nil, err
 	}
 	methods := map[string]bool{}
 	for i := range c.Routes {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"github.com/covetpy/covetpy/bridge"
+	"github.com/covetpy/covetpy/libcovet/guard"
 	"github.com/covetpy/covetpy/libcovet/http1"
 )
 
@@ -82,15 +83,17 @@ type owed struct {
 	status     uint16
 	logged     bool // in the access log
 	routes     *routes
-	repeated   bool   // a worker has died of it, or with it, before
-	refusal    uint16 // the status to answer with, as no worker will
+	ticket     *guard.Ticket // what the guards want to know at the answer; nil if there are none
+	repeated   bool          // a worker has died of it, or with it, before
+	refusal    uint16        // the status to answer with, as no worker will
 }
 
 // owedTable hands out owed records by index without allocation; index 0 is
 // never used. Records do not move, so pointers stay good between calls.
 type owedTable struct {
-	slabs [][]owed
-	free  []uint32
+	slabs   [][]owed
+	free    []uint32
+	tickets []*guard.Ticket // for further use
 }
 
 const owedSlab = 256
@@ -115,7 +118,12 @@ func (t *owedTable) take() (uint32, *owed) {
 }
 
 func (t *owedTable) give(i uint32) {
-	t.at(i).bytes = nil
+	o := t.at(i)
+	o.bytes = nil
+	if o.ticket != nil {
+		t.tickets = append(t.tickets, o.ticket)
+		o.ticket = nil
+	}
 	t.free = append(t.free, i)
 }
 

@@ -60,6 +60,17 @@ func (t MediaType) String() string {
 	return mediaTypes[t]
 }
 
+// NumberOf returns the number of a Content-Type's value, TypeNone if it has
+// none.
+func NumberOf(value string) MediaType {
+	for t := TypeNone + 1; t < NumTypes; t++ {
+		if mediaTypes[t] == value {
+			return t
+		}
+	}
+	return TypeNone
+}
+
 // AppendField packs one field line: name length (2 bytes, little endian),
 // value length (2 bytes), name, value. Both must be shorter than 64 KiB.
 func AppendField(dst, name, value []byte) []byte {

@@ -25,7 +25,8 @@ func NewConstant(index, status int, mediaType string, headers [][2]string, body 
 	c := &Constant{Index: index, Response: exchange.Response{
 		Status: uint16(status), Length: int64(len(body)), Body: body,
 	}}
-	if mediaType != "" {
+	c.Response.Type = exchange.NumberOf(mediaType)
+	if mediaType != "" && c.Response.Type == exchange.TypeNone {
 		headers = append([][2]string{{"content-type", mediaType}}, headers...)
 	}
 	for _, h := range headers {

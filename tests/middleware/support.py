@@ -14,6 +14,7 @@ import starlette.responses
 import covet
 import covet.streaming
 from covet.middleware import Middleware
+from covet.middleware.base import BaseHTTPMiddleware
 from covet.testing.live import LiveServer
 
 BASE = "http://example.com"
@@ -139,6 +140,17 @@ def ask_live(app: Any, asked: Sequence[Asked], ignored: Sequence[str] = (), **op
     return answers
 
 
+async def hand_on(request: Any, call_next: Any) -> Any:
+    """A middleware that changes nothing."""
+    return await call_next(request)
+
+
+def in_python(app: Any) -> Any:
+    """The application, none of whose middleware runs in the engine, as one that cannot is outside of it."""
+    app.user_middleware.insert(0, Middleware(BaseHTTPMiddleware, dispatch=hand_on))
+    return app
+
+
 def over_asgi(build: Build) -> Any:
     """The application, all of whose middleware runs over ASGI."""
     app = build(COVET)
@@ -162,6 +174,6 @@ def compare(
     assert ask(over_asgi(build), asked, ignored) == expected
     some = asked if live is None else live
     expected_live = expected if live is None else ask(build(FASTAPI), some, ignored)
-    assert ask_live(build(COVET), some, ignored) == expected_live
-    assert ask_live(over_asgi(build), some, ignored) == expected_live
+    for made in (build(COVET), in_python(build(COVET)), in_python(over_asgi(build))):
+        assert ask_live(made, some, ignored) == expected_live
     return expected

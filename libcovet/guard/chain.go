@@ -1,0 +1,163 @@
+// Package guard is the middleware that needs no Python: it refuses requests,
+// or changes the header fields of their responses. It knows no connection; it
+// reads an exchange.Request and gives an exchange.Response.
+package guard
+
+import (
+	"fmt"
+
+	"github.com/covetpy/covetpy/libcovet/exchange"
+)
+
+// Config is one guard as the application's configuration has it. Which
+// members count depends on its kind.
+type Config struct {
+	Kind string `json:"kind"`
+
+	// cors: what is allowed, and the fields of responses.
+	Origins      []string    `json:"origins"`
+	OriginRegex  string      `json:"origin_regex"`
+	Methods      []string    `json:"methods"`
+	AllowHeaders []string    `json:"allow_headers"` // in lower case
+	AllOrigins   bool        `json:"all_origins"`
+	AllHeaders   bool        `json:"all_headers"`
+	Explicit     bool        `json:"explicit_origin"` // an allowed origin is named instead of "*"
+	Private      bool        `json:"private_network"`
+	Simple       [][2]string `json:"simple"`
+	Preflight    [][2]string `json:"preflight"`
+
+	// trusted_host
+	Hosts       []string `json:"hosts"` // in lower case
+	WWWRedirect bool     `json:"www_redirect"`
+
+	// security_headers: fields that responses get if they lack them.
+	Fields [][2]string `json:"fields"`
+	HSTS   string      `json:"hsts"` // only said by https
+
+	// timing: what comes before ";dur=".
+	Label string `json:"label"`
+}
+
+// Question is a request that a chain is asked about.
+type Question struct {
+	*exchange.Request
+	Secure   bool   // it came by https
+	RootPath string // where the application is mounted
+	Now      int64  // nanoseconds
+}
+
+// field returns the first value of the field with this name, in lower case.
+func (q *Question) field(name string) (value []byte, ok bool) {
+	for _, h := range q.Fields() {
+		if exchange.EqualName(h.Name.Of(q.Head), name) {
+			return h.Value.Of(q.Head), true
+		}
+	}
+	return nil, false
+}
+
+// Ticket is what the guards keep of a request until its response.
+type Ticket struct {
+	origin    []byte
+	hasOrigin bool
+	secure    bool
+	began     int64
+}
+
+// guard is one middleware. refuse fills r and reports true if the request goes
+// no further.
+type guard interface {
+	refuse(q *Question, r *Reply) bool
+	decorate(t *Ticket, now int64, f *Fields)
+}
+
+// Chain is all guards of an application, the outermost first. It never
+// changes, so all loops use the same one.
+type Chain struct {
+	guards  []guard
+	origins bool // a guard wants to know the origin
+}
+
+// New builds a chain; it is nil if there are no guards.
+func New(configs []Config) (*Chain, error) {
+	if len(configs) == 0 {
+		return nil, nil
+	}
+	c := &Chain{}
+	for i := range configs {
+		g, err := build(&configs[i])
+		if err != nil {
+			return nil, fmt.Errorf("middleware %s: %w", configs[i].Kind, err)
+		}
+		c.origins = c.origins || configs[i].Kind == "cors"
+		c.guards = append(c.guards, g)
+	}
+	return c, nil
+}
+
+func build(c *Config) (guard, error) {
+	switch c.Kind {
+	case "cors":
+		return newCORS(c)
+	case "trusted_host":
+		return newTrustedHost(c), nil
+	case "https_redirect":
+		return httpsRedirect{}, nil
+	case "security_headers":
+		return newSecurity(c), nil
+	case "timing":
+		return timing{label: c.Label + ";dur="}, nil
+	}
+	return nil, fmt.Errorf("there is no such kind")
+}
+
+// Reply is where a chain writes; its memory is used again and again.
+type Reply struct {
+	Response exchange.Response
+	fields   Fields
+	packed   []byte
+	body     []byte
+}
+
+// Admit notes what is needed for the response. It reports false if the request
+// goes no further; reply then has the response.
+func (c *Chain) Admit(q *Question, t *Ticket, reply *Reply) bool {
+	*t = Ticket{origin: t.origin[:0], secure: q.Secure, began: q.Now}
+	if c.origins {
+		if origin, ok := q.field("origin"); ok {
+			t.origin, t.hasOrigin = append(t.origin, origin...), true
+		}
+	}
+	for i, g := range c.guards {
+		reply.fields.reset(nil)
+		if g.refuse(q, reply) {
+			c.decorate(i, t, q.Now, reply)
+			return false
+		}
+	}
+	return true
+}
+
+// Decorate changes the fields of a response: they are r.Fields, which become
+// ones that live in reply until it is used again.
+func (c *Chain) Decorate(t *Ticket, now int64, r *exchange.Response, reply *Reply) {
+	reply.fields.reset(r.Fields)
+	c.decorate(len(c.guards), t, now, reply)
+	r.Fields = reply.packed
+}
+
+func (c *Chain) decorate(n int, t *Ticket, now int64, reply *Reply) {
+	for i := n - 1; i >= 0; i-- {
+		c.guards[i].decorate(t, now, &reply.fields)
+	}
+	reply.packed = reply.fields.pack(reply.packed[:0])
+	reply.Response.Fields = reply.packed
+}
+
+// plain fills the reply with a status and a text.
+func (r *Reply) plain(status int, text string) {
+	r.body = append(r.body[:0], text...)
+	r.Response = exchange.Response{
+		Status: uint16(status), Type: exchange.TypeText, Length: int64(len(r.body)), Body: r.body,
+	}
+}

@@ -1,0 +1,187 @@
+"""Middleware that the engine runs by itself answers with the same bytes as in Python."""
+
+import re
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from covet import CovetPy, HTTPException, Response
+from covet.interfaces.native import CovetApplication
+from covet.middleware import Middleware
+from covet.middleware.base import BaseHTTPMiddleware
+from covet.middleware.cors import CORSMiddleware
+from covet.middleware.gzip import GZipMiddleware
+from covet.middleware.httpsredirect import HTTPSRedirectMiddleware
+from covet.middleware.securityheaders import SecurityHeadersMiddleware
+from covet.middleware.timing import TimingMiddleware
+from covet.middleware.trustedhost import TrustedHostMiddleware
+from covet.streaming import StreamingResponse
+from covet.testing.live import LiveServer
+from middleware.support import PassOn, hand_on, in_python
+
+CORS = Middleware(CORSMiddleware, allow_origins=["https://a.org", "https://b.org"], allow_headers=["X-A"], max_age=5)
+CORS_ALL = Middleware(
+    CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], allow_credentials=True
+)
+CORS_REGEX = Middleware(CORSMiddleware, allow_origin_regex=r"https://\w+\.org(:[0-9]+)?", expose_headers=["X-A", "X-B"])
+HOSTS = Middleware(TrustedHostMiddleware, allowed_hosts=["www.a.org", "*.b.org", "127.0.0.1"])
+HTTPS = Middleware(HTTPSRedirectMiddleware)
+SECURITY = Middleware(SecurityHeadersMiddleware, content_security_policy="default-src 'self'", hsts_preload=True)
+TIMING = Middleware(TimingMiddleware, description="all")
+
+
+def app_with(*middleware: Middleware) -> CovetPy:
+    app = CovetPy(middleware=middleware)
+    app.add_constant("/constant", ["constant"])
+
+    @app.get("/")
+    async def root() -> Any:
+        fields = {"Vary": "Accept", "X-Frame-Options": "SAMEORIGIN", "Access-Control-Allow-Origin": "own"}
+        return Response("root", headers=fields)
+
+    @app.get("/stream")
+    async def stream() -> Any:
+        async def body() -> Any:
+            yield "one "
+            yield "two"
+
+        response = StreamingResponse(body())
+        response.headers.append("vary", "A")
+        response.headers.append("vary", "B")
+        return response
+
+    @app.get("/error")
+    async def error() -> Any:
+        raise HTTPException(418)
+
+    @app.get("/empty", status_code=204)
+    async def empty() -> Any:
+        return None
+
+    return app
+
+
+FIELDS = [
+    "", "Origin: https://a.org", "Origin: https://c.org", "Origin: null", "X-Forwarded-Proto: https",
+    "Origin: https://a.org\r\nAccess-Control-Request-Method: GET",
+    "Origin: https://a.org\r\nAccess-Control-Request-Method: PUT\r\nAccess-Control-Request-Headers: x-a , X-B",
+    "Origin: https://c.org\r\nAccess-Control-Request-Method: GET\r\nAccess-Control-Request-Private-Network: true",
+]  # fmt: skip
+TARGETS = [
+    "GET /", "GET /constant", "HEAD /constant", "GET /stream", "GET /error", "GET /empty", "GET /none", "POST /",
+    "GET /constant/?a=b%20c", "OPTIONS /", "OPTIONS /none", "OPTIONS *",
+]  # fmt: skip
+HOST_NAMES = ["127.0.0.1", "a.org", "A.org:80", "x.b.org:8000", "b.org", "[::1]", "[::1]:443", "[1:2]"]
+
+
+def raw(server: LiveServer, request: str) -> bytes:
+    """The bytes of a whole response, without its date."""
+    with socket.create_connection((server.host, server.port), 20) as connection:
+        connection.sendall(request.encode())
+        received = b""
+        while piece := connection.recv(65536):
+            received += piece
+    return re.sub(rb"(date: |dur=)[^\r]+", rb"\1", received).replace(b":%d" % server.port, b":PORT")
+
+
+def requests() -> list[str]:
+    made = [(target, "127.0.0.1", fields) for target in TARGETS for fields in FIELDS]
+    made += [("GET /constant?a=%20", host, fields) for host in HOST_NAMES for fields in FIELDS[:2]]
+    heads = (f"{target} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n" for target, host, fields in made)
+    closed = [re.sub(r"(\r\n)+$", "", head) + "\r\nConnection: close\r\n\r\n" for head in heads]
+    return [*closed, "GET /constant HTTP/1.0\r\n\r\n", "GET /stream HTTP/1.0\r\nOrigin: https://a.org\r\n\r\n"]
+
+
+@pytest.mark.parametrize(
+    "middleware",
+    [
+        [CORS], [CORS_ALL], [CORS_REGEX], [HOSTS], [HTTPS], [SECURITY], [TIMING], [CORS, HOSTS, HTTPS], [HOSTS, CORS],
+        [SECURITY, HTTPS, CORS_ALL, TIMING], [SECURITY, CORS, CORS_REGEX],
+    ],
+    ids=lambda middleware: "+".join(each.cls.__name__.removesuffix("Middleware") for each in middleware),
+)  # fmt: skip
+def test_the_bytes_are_the_same(middleware: list[Middleware]) -> None:
+    ours, pythons = app_with(*middleware), in_python(app_with(*middleware))
+    assert len(CovetApplication(ours).engine()["guards"]) == len(middleware)
+    options = {"forwarded_allow_ips": "127.0.0.1"}
+    with LiveServer(ours, **options) as in_engine, LiveServer(pythons, **options) as elsewhere:
+        for request in requests():
+            assert raw(in_engine, request) == raw(elsewhere, request), request
+
+
+def kinds(app: CovetPy) -> list[str]:
+    return [guard["kind"] for guard in CovetApplication(app).engine()["guards"]]
+
+
+class OnesOwn(CORSMiddleware):
+    """It may do anything."""
+
+
+@pytest.mark.parametrize(
+    ("middleware", "expected"),
+    [
+        ([CORS, HOSTS], ["cors", "trusted_host"]),
+        ([Middleware(PassOn), CORS], []),
+        ([CORS, Middleware(PassOn), HOSTS], ["cors"]),
+        ([HOSTS, Middleware(BaseHTTPMiddleware, dispatch=hand_on), CORS], ["trusted_host"]),
+        ([Middleware(OnesOwn)], []),
+        ([Middleware(CORSMiddleware, allow_origin_regex=r"https://(?!evil).*")], []),
+        ([Middleware(CORSMiddleware, allow_origin_regex=r"https://.*?\.org")], []),
+    ],
+)
+def test_the_outermost_that_need_no_python_run_in_the_engine(middleware: list[Middleware], expected: list[str]) -> None:
+    assert kinds(CovetPy(middleware=middleware)) == expected
+
+
+def test_constant_answers_stay_in_the_engine() -> None:
+    routes = CovetApplication(app_with(CORS)).engine()["routes"]
+    assert routes[0]["constant"] is not None
+    assert CovetApplication(in_python(app_with(CORS))).engine()["routes"][0]["constant"] is None
+
+
+def test_middleware_of_both_kinds_keeps_its_order() -> None:
+    @(app := app_with(SECURITY, CORS)).middleware("http")
+    async def outermost(request: Any, call_next: Callable[..., Any]) -> Any:
+        response = await call_next(request)
+        response.headers["x-seen"] = response.headers["access-control-allow-origin"]
+        return response
+
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1"])
+    assert kinds(app) == ["trusted_host"]
+    with LiveServer(app) as server, httpx.Client(base_url=server.url) as client:
+        response = client.get("/constant", headers={"Origin": "https://a.org"})
+        assert response.headers["x-seen"] == "https://a.org"
+        refused = client.get("/constant", headers={"Host": "other.org"})
+        assert refused.status_code == 400 and "x-seen" not in refused.headers
+
+
+def test_what_fails_is_marked_by_the_engine() -> None:
+    app = app_with(CORS)
+
+    @app.get("/fails")
+    async def fails() -> Any:
+        raise KeyError
+
+    with LiveServer(app) as server:
+        response = httpx.get(server.url + "/fails", headers={"Origin": "https://a.org"})
+    assert response.status_code == 500
+    assert response.headers["access-control-allow-origin"] == "https://a.org"
+
+
+def test_many_requests_on_one_connection() -> None:
+    with LiveServer(app_with(CORS, SECURITY)) as server:
+        heads = [
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: https://{name}.org\r\n\r\n"
+            for path in ("/", "/constant", "/none", "/stream")
+            for name in ("a", "b", "c")
+        ]
+        answers = raw(server, "".join(heads * 4)[:-2] + "Connection: close\r\n\r\n")
+    allowed = re.findall(rb"access-control-allow-origin: (\S+)", answers)
+    assert allowed == [b"https://a.org", b"https://b.org", b"own", *[b"https://a.org", b"https://b.org"] * 3] * 4
+
+
+def test_compression_is_still_pythons() -> None:
+    assert kinds(CovetPy(middleware=[Middleware(GZipMiddleware)])) == []
