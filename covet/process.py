@@ -42,6 +42,17 @@ def set_name(name: str) -> None:
         setproctitle(name)
 
 
+def _other_server(path: str) -> int:
+    """The process that a pid file names, if it is running and serves by covet; else 0."""
+    with suppress(OSError, ValueError), open(path, encoding="ascii") as file:
+        number = int(file.read(KERNEL_NAME_BYTES))
+        if number not in (os.getpid(), os.getppid()):
+            # The number alone says little: it may be another process's by now.
+            with open(f"/proc/{number}/cmdline", "rb") as command:
+                return number if b"covet" in command.read() else 0
+    return 0
+
+
 @contextmanager
 def pid_file(path: str | None) -> Iterator[None]:
     """A file holds this process's number as long as the context lasts. Raises ProcessError."""
@@ -49,6 +60,11 @@ def pid_file(path: str | None) -> Iterator[None]:
         yield
         return
     number = f"{os.getpid()}\n"
+    running = _other_server(path)
+    if running:
+        raise ProcessError(
+            f"pid_file: {path} is that of process {running}, which is running: stop it, or use another file"
+        )
     try:
         with open(path, "w", encoding="ascii") as file:
             file.write(number)

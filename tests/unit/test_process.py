@@ -69,3 +69,26 @@ print(open(f"/proc/self/{{file}}").read().rstrip(chr(0)).strip())
 """
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert result.stdout == ("my server of to\n" if hidden else "my server of today\n"), result.stderr
+
+
+def test_a_pid_file_of_a_running_server_is_not_taken(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    with subprocess.Popen([sys.executable, "-c", "input()", "covet run"], stdin=subprocess.PIPE) as other:
+        path.write_text(f"{other.pid}\n")
+        with (
+            pytest.raises(ProcessError, match=rf"is that of process {other.pid}, which is running"),
+            pid_file(str(path)),
+        ):
+            pass
+        assert path.read_text() == f"{other.pid}\n"
+        other.communicate(b"\n")
+    with pid_file(str(path)):
+        assert path.read_text() == f"{os.getpid()}\n"
+
+
+@pytest.mark.parametrize("text", ["", "x", "1\n", "99999999\n", "-5"])
+def test_a_stale_pid_file_is_replaced(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "pid"
+    path.write_text(text)
+    with pid_file(str(path)):
+        assert path.read_text() == f"{os.getpid()}\n"
