@@ -168,8 +168,7 @@ class MutableHeaders(Headers, MutableMapping[str, str]):
 
     def add_vary_header(self, vary: str) -> None:
         """Adds a name to the Vary field."""
-        existing = self.get("vary")
-        self["vary"] = f"{existing}, {vary}" if existing else vary
+        self["vary"] = ", ".join([*self.getlist("vary"), vary])
 
 
 def _name(key: str) -> bytes:

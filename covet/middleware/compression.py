@@ -31,6 +31,10 @@ DEFAULT_EXCLUDED_CONTENT_TYPES = (
 """Types that are compressed already, and streams of events."""
 
 
+ALGORITHMS = ("zstd", "br", "gzip")
+"""The best first."""
+
+
 class Encoder(Protocol):
     """Compresses one body."""
 
@@ -81,7 +85,19 @@ class CompressionMiddleware(Layer):
         self.thread_minimum_size = thread_minimum_size
         self.exclude_content_types = frozenset(each.partition(";")[0].strip().lower() for each in exclude_content_types)
         self.levels = {"gzip": gzip_level, "br": brotli_quality, "zstd": zstd_level}
+        self.algorithms = None if algorithms is None else tuple(algorithms)
         self._encoders: Mapping[str, Callable[[], Encoder]] = encoders(algorithms, self.levels)
+
+    def for_engine(self) -> dict[str, Any] | None:
+        return self._for_engine() if type(self) is CompressionMiddleware else None
+
+    def _for_engine(self) -> dict[str, Any]:
+        return {
+            "kind": "compression",
+            "minimum_size": self.minimum_size,
+            "codings": [{"name": name, "level": self.levels[name]} for name in self.algorithms or ALGORITHMS],
+            "exclude": sorted(self.exclude_content_types),
+        }
 
     def _chosen(self, accepted: bytes | None) -> str | None:
         return None if accepted is None else preferred(accepted.decode("latin-1"), self._encoders)

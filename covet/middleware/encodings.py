@@ -6,7 +6,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from covet.middleware.compression import Encoder
+from covet.middleware.compression import ALGORITHMS, Encoder
 
 Factory = Callable[[], Encoder]
 
@@ -69,7 +69,7 @@ def encoders(algorithms: Sequence[str] | None, levels: Mapping[str, int]) -> dic
         ModuleNotFoundError: an algorithm that is named needs a package that is not installed.
     """
     made: dict[str, Factory] = {}
-    for name in ("zstd", "br", "gzip") if algorithms is None else algorithms:
+    for name in ALGORITHMS if algorithms is None else algorithms:
         if name not in FACTORIES:
             raise ValueError(f'algorithms may be "zstd", "br" and "gzip", not {name!r}')
         try:

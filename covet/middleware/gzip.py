@@ -1,6 +1,7 @@
 """Compresses response bodies with gzip."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from covet.middleware.base import AsgiApp
 from covet.middleware.compression import DEFAULT_EXCLUDED_CONTENT_TYPES as DEFAULT_EXCLUDED_CONTENT_TYPES
@@ -35,3 +36,6 @@ class GZipMiddleware(CompressionMiddleware):
             thread_minimum_size=thread_minimum_size,
             exclude_content_types=exclude_content_types,
         )
+
+    def for_engine(self) -> dict[str, Any] | None:
+        return self._for_engine() if type(self) is GZipMiddleware else None

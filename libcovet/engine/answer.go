@@ -2,6 +2,7 @@ package engine
 
 import (
 	"github.com/covetpy/covetpy/bridge"
+	"github.com/covetpy/covetpy/libcovet/coding"
 	"github.com/covetpy/covetpy/libcovet/exchange"
 	"github.com/covetpy/covetpy/libcovet/http1"
 	"github.com/covetpy/covetpy/libcovet/native"
@@ -17,6 +18,7 @@ type constantImage struct {
 	answer *native.Constant
 	stamp  int64
 	bytes  []byte
+	coded  map[*coding.Coding][]byte // its body, compressed
 }
 
 // answerConstant writes a constant response in its turn.
@@ -24,8 +26,9 @@ func (l *loop) answerConstant(s *session, c *netio.Conn, k *constantImage, keepA
 	head := l.request.Method == exchange.MethodHead
 	l.logRequest(c, &k.answer.Response, head)
 	if !keepAlive || head || l.request.Minor == 0 || l.guarded {
-		l.response = k.answer.Response
+		l.response, l.image = k.answer.Response, k
 		l.answerNow(s, c, head, keepAlive)
+		l.image = nil
 		return
 	}
 	if k.stamp != l.stamp.Second() {
@@ -55,6 +58,9 @@ func (l *loop) answerNow(s *session, c *netio.Conn, head, keepAlive bool) {
 	r := &l.response
 	if l.guarded {
 		l.routes.guards.Decorate(&l.ticket, l.now, r, &l.reply)
+		if by := l.reply.Coding; by != nil {
+			l.compressNow(by)
+		}
 	}
 	if head {
 		r.Flags |= exchange.NoBody
@@ -210,6 +216,9 @@ func (l *loop) write(s *session, c *netio.Conn, o *owed, slot *bridge.Slot) bool
 	if flags&bridge.WorkerEnd == 0 {
 		return false
 	}
+	if o.encoder != nil {
+		l.writeCompressed(c, o, o.encoder.End(nil))
+	}
 	if o.framed {
 		c.Commit(http1.AppendLastChunk(c.Reserve(8), nil))
 	}
@@ -245,7 +254,7 @@ func (l *loop) writeHead(s *session, c *netio.Conn, o *owed, slot *bridge.Slot, 
 		Status: slot.Status(), Type: slot.MediaType(), Flags: slot.ResponseFlags(),
 		Length: slot.Length(), Fields: fields,
 	}
-	l.decorate(o)
+	by := l.decorate(o)
 	if o.head {
 		r.Flags |= exchange.NoBody
 	}
@@ -264,6 +273,20 @@ func (l *loop) writeHead(s *session, c *netio.Conn, o *owed, slot *bridge.Slot, 
 		o.keepAlive = false
 	}
 	o.left = r.Length
+	if by != nil {
+		if whole && !noBody && r.Length == int64(len(body)) {
+			o.started, o.status = true, http1.SentStatus(r.Status)
+			l.compressWhole(c, o, by, body)
+			return true
+		}
+		// What it will come to is not known.
+		r.Length = -1
+		o.framed = o.minor > 0 && !noBody
+		if !noBody {
+			o.encoder = by.Encoder()
+			o.keepAlive = o.keepAlive && o.minor > 0
+		}
+	}
 	o.started, o.status = true, http1.SentStatus(r.Status)
 	room := 512 + len(r.Fields)
 	if len(body) < borrowFrom {
@@ -277,7 +300,7 @@ func (l *loop) writeHead(s *session, c *netio.Conn, o *owed, slot *bridge.Slot, 
 		o.head = true
 		return true
 	}
-	o.ended = whole && o.left == int64(len(body)) && !o.framed
+	o.ended = whole && o.left == int64(len(body)) && !o.framed && o.encoder == nil
 	l.writeBody(c, o, slot, dst, body)
 	return true
 }
@@ -287,6 +310,13 @@ func (l *loop) writeBody(c *netio.Conn, o *owed, slot *bridge.Slot, dst, body []
 	if o.left >= 0 {
 		body = body[:min(int64(len(body)), o.left)]
 		o.left -= int64(len(body))
+	}
+	if o.encoder != nil {
+		c.Commit(dst)
+		if len(body) > 0 {
+			l.writeCompressed(c, o, o.encoder.Piece(body))
+		}
+		return
 	}
 	o.sent += int64(len(body))
 	if len(body) < borrowFrom {
@@ -336,6 +366,11 @@ func (l *loop) writePiece(c *netio.Conn, o *owed, block bridge.Block, n int) {
 		o.left -= int64(len(data))
 	}
 	if o.head || len(data) == 0 {
+		l.port.Free(block, o.id)
+		return
+	}
+	if o.encoder != nil {
+		l.writeCompressed(c, o, o.encoder.Piece(data))
 		l.port.Free(block, o.id)
 		return
 	}

@@ -105,7 +105,9 @@ func (l *loop) refuseOwed(s *session, c *netio.Conn, o *owed) {
 // answerOwed writes l.response in place of a worker's answer.
 func (l *loop) answerOwed(c *netio.Conn, o *owed) {
 	r := &l.response
-	l.decorate(o)
+	if by := l.decorate(o); by != nil {
+		l.compressNow(by)
+	}
 	if o.head {
 		r.Flags |= exchange.NoBody
 	} else {

@@ -38,7 +38,8 @@ type loop struct {
 	match    route.Match
 	response exchange.Response
 	scratch  []byte
-	guarded  bool // the present request has a ticket
+	guarded  bool           // the present request has a ticket
+	image    *constantImage // the constant that is being answered, if one is
 	question guard.Question
 	ticket   guard.Ticket
 	reply    guard.Reply

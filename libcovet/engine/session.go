@@ -2,6 +2,7 @@ package engine
 
 import (
 	"github.com/covetpy/covetpy/bridge"
+	"github.com/covetpy/covetpy/libcovet/coding"
 	"github.com/covetpy/covetpy/libcovet/guard"
 	"github.com/covetpy/covetpy/libcovet/http1"
 )
@@ -83,9 +84,10 @@ type owed struct {
 	status     uint16
 	logged     bool // in the access log
 	routes     *routes
-	ticket     *guard.Ticket // what the guards want to know at the answer; nil if there are none
-	repeated   bool          // a worker has died of it, or with it, before
-	refusal    uint16        // the status to answer with, as no worker will
+	ticket     *guard.Ticket   // what the guards want to know at the answer; nil if there are none
+	encoder    *coding.Encoder // compresses the body as it comes; nil if nothing does
+	repeated   bool            // a worker has died of it, or with it, before
+	refusal    uint16          // the status to answer with, as no worker will
 }
 
 // owedTable hands out owed records by index without allocation; index 0 is
@@ -120,6 +122,10 @@ func (t *owedTable) take() (uint32, *owed) {
 func (t *owedTable) give(i uint32) {
 	o := t.at(i)
 	o.bytes = nil
+	if o.encoder != nil {
+		o.encoder.Release()
+		o.encoder = nil
+	}
 	if o.ticket != nil {
 		t.tickets = append(t.tickets, o.ticket)
 		o.ticket = nil

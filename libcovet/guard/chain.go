@@ -6,6 +6,7 @@ package guard
 import (
 	"fmt"
 
+	"github.com/covetpy/covetpy/libcovet/coding"
 	"github.com/covetpy/covetpy/libcovet/exchange"
 )
 
@@ -36,6 +37,11 @@ type Config struct {
 
 	// timing: what comes before ";dur=".
 	Label string `json:"label"`
+
+	// compression
+	MinimumSize int64    `json:"minimum_size"`
+	Codings     []Level  `json:"codings"` // the best first
+	Exclude     []string `json:"exclude"` // media types; "audio/*" is all of audio
 }
 
 // Question is a request that a chain is asked about.
@@ -62,20 +68,32 @@ type Ticket struct {
 	hasOrigin bool
 	secure    bool
 	began     int64
+	accepted  []byte // Accept-Encoding
+}
+
+// Draft is a response on its way out.
+type Draft struct {
+	Fields
+	Coding *coding.Coding // how its body is to be compressed; nil leaves it as it is
+	status uint16
+	media  exchange.MediaType
+	length int64 // of the body; -1 if it is not known
+	now    int64
 }
 
 // guard is one middleware. refuse fills r and reports true if the request goes
 // no further.
 type guard interface {
 	refuse(q *Question, r *Reply) bool
-	decorate(t *Ticket, now int64, f *Fields)
+	decorate(t *Ticket, d *Draft)
 }
 
 // Chain is all guards of an application, the outermost first. It never
 // changes, so all loops use the same one.
 type Chain struct {
-	guards  []guard
-	origins bool // a guard wants to know the origin
+	guards   []guard
+	origins  bool // a guard wants to know the origin
+	accepted bool // a guard wants to know what encodings are accepted
 }
 
 // New builds a chain; it is nil if there are no guards.
@@ -90,6 +108,7 @@ func New(configs []Config) (*Chain, error) {
 			return nil, fmt.Errorf("middleware %s: %w", configs[i].Kind, err)
 		}
 		c.origins = c.origins || configs[i].Kind == "cors"
+		c.accepted = c.accepted || configs[i].Kind == "compression"
 		c.guards = append(c.guards, g)
 	}
 	return c, nil
@@ -105,6 +124,8 @@ func build(c *Config) (guard, error) {
 		return httpsRedirect{}, nil
 	case "security_headers":
 		return newSecurity(c), nil
+	case "compression":
+		return newCompression(c)
 	case "timing":
 		return timing{label: c.Label + ";dur="}, nil
 	}
@@ -114,24 +135,29 @@ func build(c *Config) (guard, error) {
 // Reply is where a chain writes; its memory is used again and again.
 type Reply struct {
 	Response exchange.Response
-	fields   Fields
-	packed   []byte
-	body     []byte
+	Draft
+	packed []byte
+	body   []byte
 }
 
 // Admit notes what is needed for the response. It reports false if the request
 // goes no further; reply then has the response.
 func (c *Chain) Admit(q *Question, t *Ticket, reply *Reply) bool {
-	*t = Ticket{origin: t.origin[:0], secure: q.Secure, began: q.Now}
+	*t = Ticket{origin: t.origin[:0], accepted: t.accepted[:0], secure: q.Secure, began: q.Now}
 	if c.origins {
 		if origin, ok := q.field("origin"); ok {
 			t.origin, t.hasOrigin = append(t.origin, origin...), true
 		}
 	}
+	if c.accepted {
+		if accepted, ok := q.field("accept-encoding"); ok {
+			t.accepted = append(t.accepted, accepted...)
+		}
+	}
 	for i, g := range c.guards {
-		reply.fields.reset(nil)
+		reply.reset(nil)
 		if g.refuse(q, reply) {
-			c.decorate(i, t, q.Now, reply)
+			c.decorate(i, t, q.Now, &reply.Response, reply)
 			return false
 		}
 	}
@@ -139,19 +165,21 @@ func (c *Chain) Admit(q *Question, t *Ticket, reply *Reply) bool {
 }
 
 // Decorate changes the fields of a response: they are r.Fields, which become
-// ones that live in reply until it is used again.
+// ones that live in reply until it is used again. Then reply.Coding says how
+// the body is to be compressed.
 func (c *Chain) Decorate(t *Ticket, now int64, r *exchange.Response, reply *Reply) {
-	reply.fields.reset(r.Fields)
-	c.decorate(len(c.guards), t, now, reply)
-	r.Fields = reply.packed
+	reply.reset(r.Fields)
+	c.decorate(len(c.guards), t, now, r, reply)
 }
 
-func (c *Chain) decorate(n int, t *Ticket, now int64, reply *Reply) {
+func (c *Chain) decorate(n int, t *Ticket, now int64, r *exchange.Response, reply *Reply) {
+	d := &reply.Draft
+	d.Coding, d.status, d.media, d.length, d.now = nil, r.Status, r.Type, r.Length, now
 	for i := n - 1; i >= 0; i-- {
-		c.guards[i].decorate(t, now, &reply.fields)
+		c.guards[i].decorate(t, d)
 	}
-	reply.packed = reply.fields.pack(reply.packed[:0])
-	reply.Response.Fields = reply.packed
+	reply.packed = reply.pack(reply.packed[:0])
+	r.Fields = reply.packed
 }
 
 // plain fills the reply with a status and a text.

@@ -67,7 +67,7 @@ func (g *cors) refuse(q *Question, r *Reply) bool {
 	if !ok {
 		return false
 	}
-	f := &r.fields
+	f := &r.Draft
 	f.list = append(f.list, g.preflight...)
 	var failures []string
 	if !g.allows(origin) {
@@ -110,7 +110,7 @@ func (g *cors) allowsHeaders(wanted []byte) bool {
 }
 
 // decorate says what pages of the request's origin may do with a response.
-func (g *cors) decorate(t *Ticket, _ int64, f *Fields) {
+func (g *cors) decorate(t *Ticket, f *Draft) {
 	if t.hasOrigin {
 		for _, l := range g.simple {
 			f.set(l.name, l.value)

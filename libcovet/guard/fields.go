@@ -53,12 +53,18 @@ func (f *Fields) pack(dst []byte) []byte {
 }
 
 func (f *Fields) has(name string) bool {
+	_, ok := f.get(name)
+	return ok
+}
+
+// get returns the first value of the field.
+func (f *Fields) get(name string) (value []byte, ok bool) {
 	for i := range f.list {
 		if f.list[i].is(name) {
-			return true
+			return f.list[i].value, true
 		}
 	}
-	return false
+	return nil, false
 }
 
 // set gives the field its one value, in the place of its first one.

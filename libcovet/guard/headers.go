@@ -12,7 +12,7 @@ func newSecurity(c *Config) guard { return &security{lines: linesOf(c.Fields), h
 
 func (g *security) refuse(*Question, *Reply) bool { return false }
 
-func (g *security) decorate(t *Ticket, _ int64, f *Fields) {
+func (g *security) decorate(t *Ticket, f *Draft) {
 	for _, l := range g.lines {
 		if !f.has(l.name) {
 			f.add(l.name, l.value)
@@ -28,9 +28,9 @@ type timing struct{ label string }
 
 func (g timing) refuse(*Question, *Reply) bool { return false }
 
-func (g timing) decorate(t *Ticket, now int64, f *Fields) {
+func (g timing) decorate(t *Ticket, f *Draft) {
 	start := len(f.text)
 	f.text = append(f.text, g.label...)
-	f.text = strconv.AppendFloat(f.text, float64(now-t.began)/1e6, 'f', 3, 64)
+	f.text = strconv.AppendFloat(f.text, float64(f.now-t.began)/1e6, 'f', 3, 64)
 	f.add("server-timing", f.text[start:])
 }

@@ -42,7 +42,7 @@ func redirect(q *Question, r *Reply, scheme, netloc string) {
 		to = append(append(to, '?'), query...)
 	}
 	r.Response = exchange.Response{Status: 307}
-	r.fields.add("location", quoted(to))
+	r.add("location", quoted(to))
 }
 
 const unquoted = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~:/%#?=@[]!$&'()*+,;"
@@ -122,7 +122,7 @@ func schemeOf(q *Question) string {
 	return "http"
 }
 
-func (g *trustedHost) decorate(*Ticket, int64, *Fields) {}
+func (g *trustedHost) decorate(*Ticket, *Draft) {}
 
 // httpsRedirect sends clients from http to https.
 type httpsRedirect struct{}
@@ -143,4 +143,4 @@ func (httpsRedirect) refuse(q *Question, r *Reply) bool {
 	return true
 }
 
-func (httpsRedirect) decorate(*Ticket, int64, *Fields) {}
+func (httpsRedirect) decorate(*Ticket, *Draft) {}
