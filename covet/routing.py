@@ -27,6 +27,15 @@ PATTERNS = {
 }
 
 
+def _uuid(text: str) -> Any:
+    from uuid import UUID  # few paths have one
+
+    return UUID(text)
+
+
+CONVERTERS: Mapping[str, Callable[[str], Any]] = {"int": int, "float": float, "uuid": _uuid}
+
+
 @dataclass(eq=False)
 class Route:
     """One path with its methods, and what answers it.
@@ -92,6 +101,11 @@ class Route:
         if name != self.name or set(params) != set(self.param_names):
             raise NoMatchFound(name, params)
         return PARAMETER.sub(lambda found: _segment(params[found[1]], found[2]), self.path)
+
+    def converters(self) -> dict[str, Callable[[str], Any]]:
+        """What makes values of the path's parameters that are not text, by name."""
+        kinds = {found[1]: found[2] for found in PARAMETER.finditer(self.path)}
+        return {name: CONVERTERS[kind] for name, kind in kinds.items() if kind in CONVERTERS}
 
     @property
     def shape(self) -> str:

@@ -139,7 +139,7 @@ def test_json_of_several_lines() -> None:
 def test_the_last_event_id(sent: bytes | None, read: str | None) -> None:
     fields = () if sent is None else ((b"last-event-id", sent),)
     x: Any = FakeExchange(headers=fields)
-    assert last_event_id(Request(x, Context(None, {}, {}))) == read  # type: ignore[arg-type]
+    assert last_event_id(EngineRequest(x, Context(None, {}, {}))) == read  # type: ignore[arg-type]
 
 
 # ---- pings ------------------------------------------------------------------------
