@@ -108,7 +108,10 @@ class MultiDict(ImmutableMultiDict[Any, Any]):
 
     def setlist(self, key: Any, values: list[Any]) -> None:
         """Sets the values of a key; none removes it."""
-        self.pop(key)
+        if not values:
+            self.pop(key)
+            return
+        self._drop(key)
         for value in values:
             self.append(key, value)
 

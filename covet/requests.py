@@ -378,7 +378,7 @@ class EngineRequest(Request):
     @_receive.setter
     def _receive(self, receive: Receive) -> None:
         self._instead_of_receive = receive
-        self._unread = []
+        self._stream_consumed, self._unread = False, []
 
     async def _give(self) -> Message:
         x = self._x

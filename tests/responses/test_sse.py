@@ -14,8 +14,8 @@ import pytest
 from unit.fakes import FakeExchange, fields_of
 
 import covet.sse
-from covet import ClientDisconnect, Request
-from covet.requests import Context
+from covet import ClientDisconnect
+from covet.requests import Context, EngineRequest
 from covet.responses import EventSourceResponse
 from covet.sse import KEEPALIVE_COMMENT, Pulse, ServerSentEvent, format_sse_event, last_event_id
 from covet.streaming import stream_of
