@@ -11,8 +11,15 @@ from covet.parameter import Parameter
 from covet.responses import Response
 
 if TYPE_CHECKING:
+    from covet.apiroute import APIRoute as APIRoute
     from covet.interfaces import CallEntry
+    from covet.mounts import APIWebSocketRoute as APIWebSocketRoute
+    from covet.mounts import Host as Host
+    from covet.mounts import Mount as Mount
+    from covet.mounts import WebSocketRoute as WebSocketRoute
     from covet.requests import Context
+    from covet.routers import APIRouter as APIRouter
+    from covet.routers import APIRouter as Router  # noqa: F401
 
 PARAMETER = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)(?::([a-zA-Z_][a-zA-Z0-9_]*))?\}")
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
