@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 IncEx = Any
 UNCHECKED = (
-    bytes, dict, list, Any, object, dict[str, Any], dict[str, object], list[Any], list[object], list[dict[str, Any]],
-    list[dict[str, object]], Mapping[str, Any], Mapping[str, object],
-)  # fmt: skip
+    *(bytes, dict, list, Any, object),
+    *(dict[str, Any], list[Any], list[dict[str, Any]], Mapping[str, Any]),
+    *(dict[str, object], list[object], list[dict[str, object]], Mapping[str, object]),
+)
 """Response models that say nothing about what is inside: results are encoded as they are."""
 
 

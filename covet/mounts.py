@@ -37,6 +37,11 @@ class Mount(Route):
         super().__init__(self.prefix + "/{path:path}", (*METHODS, WEBSOCKET), name=name or "")
         self.app = app
 
+    @property
+    def may_be_websocket(self) -> bool:  # type: ignore[override]
+        """Whether the application may take WebSockets: files cannot."""
+        return type(self.app).__name__ not in ("StaticFiles", "WSGIMiddleware")
+
     def make_entry(self, context: "Context", *, generate: bool) -> "CallEntry":
         from covet.mounted import entry_of
 
@@ -120,6 +125,8 @@ class WebSocketRoute(Route):
         TypeError: a parameter cannot come from a request.
         ValueError: the path cannot be used.
     """
+
+    may_be_websocket = True
 
     def __init__(
         self,

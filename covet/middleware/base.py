@@ -1,7 +1,7 @@
 """Middleware that is called with the request and with what answers it."""
 
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from covet.middleware import Middleware
 from covet.requests import Request
@@ -21,6 +21,9 @@ class Layer:
 
     What derives from it has `dispatch`, and `__call__` for its place in an ASGI application, to the same effect.
     """
+
+    sees_websockets: ClassVar[bool] = False
+    """Whether WebSockets concern it too; then it stands there only where the application has none."""
 
     async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
         """Answers a request.
@@ -71,9 +74,14 @@ class Inside:
         raise RuntimeError("a middleware with a dispatch method reaches the application by call_next, not by self.app")
 
 
-def is_layer(made_by: Any) -> bool:
-    """Whether what `made_by` makes can do without ASGI."""
-    if not (isinstance(made_by, type) and issubclass(made_by, Layer)):
+def is_layer(made_by: Any, *, websockets: bool = False) -> bool:
+    """Whether what `made_by` makes can do without ASGI.
+
+    Args:
+        made_by: the class or function.
+        websockets: the application may have WebSockets.
+    """
+    if not (isinstance(made_by, type) and issubclass(made_by, Layer)) or (websockets and made_by.sees_websockets):
         return False
     # A class with a __call__ of its own wants to see what ASGI servers send.
     if issubclass(made_by, BaseHTTPMiddleware):

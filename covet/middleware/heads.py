@@ -1,6 +1,6 @@
 """Middleware that reads a request's head, and refuses the request or changes the response's header fields."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from covet.asgi.head import ScopeHead
 from covet.core import Exchange
@@ -19,9 +19,6 @@ class HeadMiddleware(Layer):
     Args:
         app: the application inside.
     """
-
-    kinds: ClassVar[tuple[str, ...]] = ("http",)
-    """The types of ASGI scopes that it looks at; others go through."""
 
     def __init__(self, app: AsgiApp) -> None:
         self.app = app
@@ -49,7 +46,7 @@ class HeadMiddleware(Layer):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one ASGI 3 connection."""
-        if scope["type"] not in self.kinds:
+        if scope["type"] != "http" and not (self.sees_websockets and scope["type"] == "websocket"):
             await self.app(scope, receive, send)
             return
         head = ScopeHead(scope)

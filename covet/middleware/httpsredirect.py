@@ -16,7 +16,7 @@ class HTTPSRedirectMiddleware(HeadMiddleware):
         app: the application inside.
     """
 
-    kinds = ("http", "websocket")
+    sees_websockets = True
 
     def for_engine(self) -> dict[str, Any] | None:
         return {"kind": "https_redirect"} if type(self) is HTTPSRedirectMiddleware else None

@@ -104,7 +104,8 @@ class MiddlewareRegistry:
             return Placement((), (), guards)
         from covet.middleware.base import is_layer
 
+        websockets = any(route.may_be_websocket for route in self.routes)
         first = len(every)
-        while first and is_layer(every[first - 1].cls):
+        while first and is_layer(every[first - 1].cls, websockets=websockets):
             first -= 1
         return Placement(every[:first], every[first:], guards)

@@ -36,6 +36,8 @@ class RequestIdMiddleware(Layer):
         generate: makes a new one; 32 random hexadecimal digits if it is None.
     """
 
+    sees_websockets = True
+
     def __init__(
         self,
         app: AsgiApp,

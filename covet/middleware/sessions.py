@@ -83,6 +83,8 @@ class SessionMiddleware(Layer):
         ModuleNotFoundError: the package itsdangerous is not installed.
     """
 
+    sees_websockets = True
+
     def __init__(
         self,
         app: AsgiApp,

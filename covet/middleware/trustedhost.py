@@ -21,7 +21,7 @@ class TrustedHostMiddleware(HeadMiddleware):
         ValueError: a star is in another place.
     """
 
-    kinds = ("http", "websocket")
+    sees_websockets = True
 
     def __init__(self, app: AsgiApp, allowed_hosts: Sequence[str] | None = None, www_redirect: bool = True) -> None:
         super().__init__(app)

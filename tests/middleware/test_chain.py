@@ -662,3 +662,28 @@ def test_the_lifespan_goes_through_asgi_middleware(run: Any) -> None:
 
 def test_package() -> None:
     assert covet.middleware.Middleware is Middleware
+
+
+def test_what_concerns_websockets_stands_where_they_pass() -> None:
+    from covet.middleware.requestid import RequestIdMiddleware
+
+    def outer_of(app: CovetPy) -> list[Any]:
+        app.add_middleware(Marks, mark="a")
+        app.add_middleware(RequestIdMiddleware)
+        app.add_middleware(Marks, mark="b")
+        return [each.cls for each in app.place_middleware().outer]
+
+    app = CovetPy()
+    assert outer_of(app) == []
+
+    with_mount = CovetPy()
+    with_mount.mount("/mounted", CovetPy())
+    assert outer_of(with_mount) == [Marks, RequestIdMiddleware]
+
+    with_socket = CovetPy()
+
+    @with_socket.websocket("/ws")
+    async def socket(websocket: Any) -> None:
+        """Nothing is sent."""
+
+    assert outer_of(with_socket) == [Marks, RequestIdMiddleware]
