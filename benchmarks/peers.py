@@ -103,6 +103,7 @@ def all_peers(covet_python: Path) -> dict[str, Peer]:
         Peer("granian-upload", "raw ASGI callable on granian, tuned", _tuned_granian("raw:upload")),
         Peer("uvicorn-download", "raw ASGI callable on uvicorn", _uvicorn("raw:download")),
         Peer("granian-download", "raw ASGI callable on granian, tuned", _tuned_granian("raw:download")),
+        *_apis(covet_python),
         *_several(covet_python),
         *_notes(covet_python),
     )
@@ -126,6 +127,23 @@ def _several(covet_python: Path) -> tuple[Peer, ...]:
             _granian("raw:routed", workers=2),
         ),
         Peer("fastapi-2", "typed handler, FastAPI on uvicorn, 2 workers", _uvicorn("fastapi_app:app", 2)),
+    )
+
+
+def _apis(covet_python: Path) -> tuple[Peer, ...]:
+    """The same API in four frameworks."""
+    granian, what = ("--task-impl", "rust"), "API, {}"
+    return (
+        Peer("covet-api", what.format("covet"), _covet(covet_python, app="api_covet:app")),
+        Peer("fastapi-api", what.format("FastAPI on uvicorn"), _uvicorn("api_fastapi:app")),
+        Peer(
+            *("litestar-api", what.format("Litestar on granian")),
+            _granian("api_litestar:app", *granian, interface="asgi"),
+        ),
+        Peer(
+            *("blacksheep-api", what.format("BlackSheep on granian")),
+            _granian("api_blacksheep:app", *granian, interface="asgi"),
+        ),
     )
 
 

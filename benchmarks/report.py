@@ -22,6 +22,7 @@ UNITS = {
     "p99_us": "p99 µs",
     "p999_us": "p99.9 µs",
     "max_us": "max µs",
+    "start_s": "seconds",
     "rss_mb": "RSS MB",
     "pss_mb": "PSS MB",
     "idle_rss": "RSS bytes/connection",

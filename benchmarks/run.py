@@ -11,6 +11,8 @@ from pathlib import Path
 
 import check
 import report
+from api_rows import NAMES as API_NAMES
+from api_rows import run_apis
 from install import install, versions
 from peers import HERE, PYTHON, WORK, all_peers, matches
 from rows import NAMES as ROW_NAMES
@@ -18,7 +20,7 @@ from rows import Plan, Row, run_all
 from worker_rows import NAMES as WORKER_NAMES
 from worker_rows import run_workers
 
-NAMES = (*ROW_NAMES, *WORKER_NAMES)
+NAMES = (*ROW_NAMES, *WORKER_NAMES, *API_NAMES)
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -92,7 +94,7 @@ def main() -> int:
     )
     rows: list[Row] = []
     folder = _output(options)
-    for row in chain(run_all(plan), run_workers(plan)):
+    for row in chain(run_all(plan), run_workers(plan), run_apis(plan)):
         rows.append(row)
         print(report.table(row), flush=True)
         report.write(rows, folder, about)  # a run that is broken off leaves what it has

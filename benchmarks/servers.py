@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,18 +90,30 @@ class Running:
             target: the request target.
             wanted: the body, spaces aside; empty for any body of 1 MB.
         """
+        self.ask(method, target, b"x" * MEGABYTE if method == "POST" else None, {}, wanted, least=MEGABYTE)
+
+    def ask(
+        self, method: str, target: str, body: bytes | None, fields: Mapping[str, str], wanted: str, *, least: int
+    ) -> None:
+        """Makes one request, whose answer must be right.
+
+        Args:
+            method, target, body, fields: the request.
+            wanted: the answer's body, spaces aside; empty for any of `least` bytes.
+            least: how many bytes it must have if it may be any.
+        """
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
-            connection.request(method, target, b"x" * MEGABYTE if method == "POST" else None)
+            connection.request(method, target, body, dict(fields))
             answer = connection.getresponse()
-            body = answer.read()
+            got = answer.read()
         except http.client.HTTPException as error:
             raise Failed(f"{method} {target}: {error!r}") from error
         finally:
             connection.close()
-        right = body.replace(b" ", b"") == wanted.encode() if wanted else len(body) == MEGABYTE
+        right = got.replace(b" ", b"") == wanted.encode() if wanted else len(got) == least
         if answer.status != 200 or not right:
-            raise Failed(f"{method} {target} was answered {answer.status} {body[:80]!r}")
+            raise Failed(f"{method} {target} was answered {answer.status} {got[:80]!r}")
 
     def pids(self) -> list[int]:
         """The server's process and all that came of it."""

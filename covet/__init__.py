@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from covet.concurrency import run_in_threadpool as run_in_threadpool
     from covet.config import ConfigError as ConfigError
     from covet.controllers import Controller as Controller
+    from covet.datastructures import UploadFile as UploadFile
     from covet.exceptions import ClientDisconnect as ClientDisconnect
     from covet.exceptions import HTTPException as HTTPException
     from covet.exceptions import RequestValidationError as RequestValidationError
@@ -74,6 +75,7 @@ _PLACES = {
     "Security": "param_functions",
     "Server": "server",
     "StreamingResponse": "responses",
+    "UploadFile": "uploads",
     "WebSocketDisconnect": "exceptions",
     "WebSocketException": "exceptions",
     "run": "running",
@@ -112,6 +114,7 @@ __all__ = [
     "Security",
     "Server",
     "StreamingResponse",
+    "UploadFile",
     "WebSocketDisconnect",
     "WebSocketException",
     "__version__",

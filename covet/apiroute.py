@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from covet.requests import Context
 
 IncEx = Any
-UNCHECKED = (bytes, dict, list, Any, object, dict[str, Any], list[Any], list[dict[str, Any]], Mapping[str, Any])
+UNCHECKED = (
+    *(bytes, dict, list, Any, object),
+    *(dict[str, Any], list[Any], list[dict[str, Any]], Mapping[str, Any]),
+    *(dict[str, object], list[object], list[dict[str, object]], Mapping[str, object]),
+)
 """Response models that say nothing about what is inside: results are encoded as they are."""
 
 

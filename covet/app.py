@@ -73,6 +73,7 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
         docs_url, redoc_url, scalar_url: where its pages are; None for none.
         swagger_ui_oauth2_redirect_url, swagger_ui_init_oauth, swagger_ui_parameters: settings of the page at docs_url.
         strict_content_type: read bodies as JSON only if their content type says so.
+        form_limits: limits of forms that handlers take as parameters; see `Request.form`.
         root_path: the path under which a proxy publishes the application.
         root_path_in_servers: name it in the OpenAPI document.
         problem_details: errors are application/problem+json (RFC 9457).
@@ -119,6 +120,7 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
         generate_unique_id_function: Any = Default(generate_unique_id),
         separate_input_output_schemas: bool = True,
         strict_content_type: bool = True,
+        form_limits: Mapping[str, Any] | None = None,
         root_path: str = "",
         root_path_in_servers: bool = True,
         summary: str | None = None,
@@ -198,6 +200,7 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
             include_in_schema=include_in_schema,
             generate_unique_id_function=generate_unique_id_function,
             strict_content_type=strict_content_type,
+            form_limits=form_limits,
             dependency_overrides_provider=self,
             lifespan=lifespan,
             on_startup=on_startup,

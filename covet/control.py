@@ -3,14 +3,15 @@
 Descriptors travel beside the line that announces them (SCM_RIGHTS).
 """
 
+import json
 import os
 import signal
 import socket
 from array import array
 from collections.abc import Sequence
-from typing import Any, TypeVar
-
-import msgspec
+from dataclasses import dataclass, field
+from types import UnionType
+from typing import Any
 
 PIECE_BYTES = 65536
 MAX_DESCRIPTORS = 64
@@ -18,7 +19,8 @@ MAX_DESCRIPTORS = 64
 TRACE_SIGNAL = signal.SIGRTMIN + 10
 
 
-class Setup(msgspec.Struct, tag="setup", frozen=True):
+@dataclass(repr=False)
+class Setup:
     """To the worker, first: what to import and how to serve it.
 
     Attributes:
@@ -34,11 +36,12 @@ class Setup(msgspec.Struct, tag="setup", frozen=True):
     path: list[str]
     log: dict[str, Any]
     factory: bool = False
-    serve: dict[str, Any] = {}
-    settings: dict[str, Any] = {}
+    serve: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
-class Born(msgspec.Struct, tag="born", frozen=True):
+@dataclass(repr=False)
+class Born:
     """From a worker that was forked, first: it is the supervisor's child now, and waits for Setup.
 
     Attributes:
@@ -48,23 +51,27 @@ class Born(msgspec.Struct, tag="born", frozen=True):
     pid: int
 
 
-class Hello(msgspec.Struct, tag="hello", frozen=True):
+@dataclass(repr=False)
+class Hello:
     """From the worker: the application is imported, and this is the engine's configuration that it wants."""
 
     config: dict[str, Any]
 
 
-class Attach(msgspec.Struct, tag="attach", frozen=True):
+@dataclass(repr=False)
+class Attach:
     """To the worker: its place on the channel, with the channel's descriptors."""
 
     place: int
 
 
-class Ready(msgspec.Struct, tag="ready", frozen=True):
+@dataclass(repr=False)
+class Ready:
     """From the worker: start-up is complete and the runner is attached."""
 
 
-class Failed(msgspec.Struct, tag="failed", frozen=True):
+@dataclass(repr=False)
+class Failed:
     """From the worker: it cannot serve, and ends.
 
     Attributes:
@@ -78,23 +85,29 @@ class Failed(msgspec.Struct, tag="failed", frozen=True):
     trace: str = ""
 
 
-class Leaving(msgspec.Struct, tag="leaving", frozen=True):
+@dataclass(repr=False)
+class Leaving:
     """From the worker: somebody sent it SIGTERM; it asks to be retired."""
 
 
-class Drain(msgspec.Struct, tag="drain", frozen=True):
+@dataclass(repr=False)
+class Drain:
     """To the worker: no more requests will come; finish what has begun within so many seconds, then end."""
 
     limit: float
 
 
-class Closed(msgspec.Struct, tag="closed", frozen=True):
+@dataclass(repr=False)
+class Closed:
     """From the worker: it has let go of the channel; the application's shutdown runs."""
 
 
 ToWorker = Setup | Attach | Drain
 ToSupervisor = Born | Hello | Ready | Failed | Leaving | Closed
-Message = TypeVar("Message")
+
+
+class NoMessage(ValueError):
+    """A line is none of the messages that the other end may send."""
 
 
 class Link:
@@ -108,9 +121,9 @@ class Link:
         descriptors: those that came and have not been taken.
     """
 
-    def __init__(self, end: socket.socket, kinds: Any) -> None:
+    def __init__(self, end: socket.socket, kinds: UnionType) -> None:
         self._socket = end
-        self._decode = msgspec.json.Decoder(kinds).decode
+        self._kinds = {kind.__name__: kind for kind in kinds.__args__}
         self._pending = bytearray()
         self.descriptors: list[int] = []
 
@@ -120,7 +133,7 @@ class Link:
 
     def send(self, message: ToWorker | ToSupervisor, descriptors: Sequence[int] = ()) -> None:
         """Sends a message, and descriptors with it. Raises OSError if the other end has gone."""
-        line = msgspec.json.encode(message) + b"\n"
+        line = json.dumps([type(message).__name__, vars(message)]).encode() + b"\n"
         sent = 0
         if descriptors:
             sent = socket.send_fds(self._socket, [line], descriptors)
@@ -134,7 +147,7 @@ class Link:
 
         Raises:
             EOFError: the other end has gone.
-            msgspec.DecodeError: a line is none of the expected messages.
+            NoMessage: a line is none of the expected messages.
         """
         messages: list[Any] = []
         while not (wait and messages):
@@ -153,6 +166,14 @@ class Link:
                 *lines, self._pending = self._pending.split(b"\n")
                 messages.extend(map(self._decode, lines))
         return messages
+
+    def _decode(self, line: bytearray) -> Any:
+        try:
+            name, members = json.loads(line)
+            message = self._kinds[name](**members)
+        except (ValueError, TypeError, KeyError) as error:
+            raise NoMessage(f"{bytes(line[:100])!r} is no message of the other end") from error
+        return message
 
     def _read(self, flags: int) -> bytes:
         # socket.recv_fds takes flags, but does not heed them.

@@ -1,8 +1,19 @@
-"""Headers, query parameters, URLs and state, in Starlette's shapes."""
+"""Headers, query parameters, forms, URLs and state, in Starlette's shapes."""
 
-from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, MutableMapping, ValuesView
-from typing import Any, NamedTuple
-from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, MutableMapping, ValuesView
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from covet.defaults import Default as Default
+from covet.defaults import DefaultPlaceholder as DefaultPlaceholder
+from covet.multidict import ImmutableMultiDict as ImmutableMultiDict
+from covet.multidict import MultiDict as MultiDict
+from covet.multidict import QueryParams as QueryParams
+from covet.urls import URL as URL
+from covet.urls import URLPath as URLPath
+
+if TYPE_CHECKING:
+    from covet.uploads import FormData as FormData
+    from covet.uploads import UploadFile as UploadFile
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -62,11 +73,19 @@ class Headers(Mapping[str, str]):
     Args:
         headers: names and values.
         raw: field lines whose names are in lower case; it is not copied.
+        scope: an ASGI scope, whose field lines become a list that is shared with it.
     """
 
-    def __init__(self, headers: Mapping[str, str] | None = None, raw: RawHeaders | None = None) -> None:
-        if headers is not None and raw is not None:
-            raise ValueError("either headers or raw, not both")
+    def __init__(
+        self,
+        headers: Mapping[str, str] | None = None,
+        raw: RawHeaders | None = None,
+        scope: MutableMapping[str, Any] | None = None,
+    ) -> None:
+        if (headers is not None) + (raw is not None) + (scope is not None) > 1:
+            raise ValueError("only one of headers, raw and scope")
+        if scope is not None:
+            raw = scope["headers"] = list(scope["headers"])
         self._list: RawHeaders = (
             [(_name(key), value.encode("latin-1")) for key, value in (headers or {}).items()] if raw is None else raw
         )
@@ -175,144 +194,12 @@ def _name(key: str) -> bytes:
     return key.lower().encode("latin-1")
 
 
-class QueryParams(Mapping[str, str]):
-    """Query parameters; the last value of a repeated name counts, `getlist` has all."""
+def __getattr__(name: str) -> object:
+    """Loads what only forms need when it is first asked for."""
+    if name not in ("FormData", "UploadFile"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from covet import uploads
 
-    def __init__(self, items: Iterable[tuple[str, str]] | Mapping[str, str] | str = ()) -> None:
-        if isinstance(items, str):
-            items = parse_qsl(items, keep_blank_values=True)
-        self._list: list[tuple[str, str]] = list(items.items() if isinstance(items, Mapping) else items)
-        self._dict = dict(self._list)
-
-    def getlist(self, key: str) -> list[str]:
-        """All values of a name, in order."""
-        return [value for name, value in self._list if name == key]
-
-    def multi_items(self) -> list[tuple[str, str]]:
-        """All names and values, in order."""
-        return self._list[:]
-
-    def __getitem__(self, key: str) -> str:
-        return self._dict[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._dict)
-
-    def __len__(self) -> int:
-        return len(self._dict)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, QueryParams) and sorted(self._list) == sorted(other._list)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __str__(self) -> str:
-        return urlencode(self._list)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({str(self)!r})"
-
-
-class URL:
-    """An address, taken apart when one of its parts is read."""
-
-    __slots__ = ("_components", "_url")
-
-    def __init__(self, url: str = "") -> None:
-        self._url = url
-        self._components: SplitResult | None = None
-
-    @property
-    def components(self) -> SplitResult:
-        """All parts, as `urllib.parse` gives them."""
-        if self._components is None:
-            self._components = urlsplit(self._url)
-        return self._components
-
-    @property
-    def scheme(self) -> str:
-        return self.components.scheme
-
-    @property
-    def netloc(self) -> str:
-        return self.components.netloc
-
-    @property
-    def path(self) -> str:
-        """The path, percent-encoded as it was sent."""
-        return self.components.path
-
-    @property
-    def query(self) -> str:
-        return self.components.query
-
-    @property
-    def fragment(self) -> str:
-        return self.components.fragment
-
-    @property
-    def username(self) -> str | None:
-        return self.components.username
-
-    @property
-    def password(self) -> str | None:
-        return self.components.password
-
-    @property
-    def hostname(self) -> str | None:
-        return self.components.hostname
-
-    @property
-    def port(self) -> int | None:
-        return self.components.port
-
-    @property
-    def is_secure(self) -> bool:
-        return self.scheme in ("https", "wss")
-
-    def replace(self, **parts: Any) -> "URL":
-        """A copy with other parts: those of `components`, or username, password, hostname, port."""
-        if not parts.keys().isdisjoint(("username", "password", "hostname", "port")):
-            parts["netloc"] = self._netloc(
-                parts.pop("username", self.username),
-                parts.pop("password", self.password),
-                parts.pop("hostname", self.hostname),
-                parts.pop("port", self.port),
-            )
-        return type(self)(self.components._replace(**parts).geturl())
-
-    @staticmethod
-    def _netloc(username: str | None, password: str | None, hostname: str | None, port: int | None) -> str:
-        netloc = hostname or ""
-        if ":" in netloc and not netloc.startswith("["):
-            netloc = f"[{netloc}]"
-        if port is not None:
-            netloc += f":{port}"
-        if username is not None:
-            netloc = f"{username}{'' if password is None else ':' + password}@{netloc}"
-        return netloc
-
-    def include_query_params(self, **params: Any) -> "URL":
-        """A copy in which these query parameters have these values."""
-        query = dict(parse_qsl(self.query, keep_blank_values=True))
-        query.update({key: str(value) for key, value in params.items()})
-        return self.replace(query=urlencode(query))
-
-    def remove_query_params(self, keys: str | Iterable[str]) -> "URL":
-        """A copy without these query parameters."""
-        gone = {keys} if isinstance(keys, str) else set(keys)
-        query = [pair for pair in parse_qsl(self.query, keep_blank_values=True) if pair[0] not in gone]
-        return self.replace(query=urlencode(query))
-
-    def __eq__(self, other: object) -> bool:
-        return str(self) == str(other)
-
-    def __hash__(self) -> int:
-        return hash(self._url)
-
-    def __str__(self) -> str:
-        return self._url
-
-    def __repr__(self) -> str:
-        hidden = self.replace(password="********") if self.password else self
-        return f"{type(self).__name__}({str(hidden)!r})"
+    value: object = getattr(uploads, name)
+    globals()[name] = value
+    return value

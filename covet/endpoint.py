@@ -14,7 +14,7 @@ from covet.encoders import encode, spaced_json
 from covet.exceptions import RequestValidationError, ResponseValidationError
 from covet.handlers import ExceptionHandlers, HandlerTable
 from covet.params import UNSET
-from covet.requests import Request
+from covet.requests import EngineRequest, Request
 from covet.responses import Response
 from covet.solve import Plan, Solved, Stacks, overridden
 
@@ -182,7 +182,7 @@ class Endpoint:
         return handle
 
     def call(
-        self, request_of: Callable[[Exchange], Request], taken: Callable[[Exchange], Any] | None = None
+        self, request_of: Callable[[Exchange], EngineRequest], taken: Callable[[Exchange], Any] | None = None
     ) -> Callable[[Exchange], Coroutine[Any, Any, Any]]:
         """What the runner calls with an exchange.
 

@@ -203,6 +203,41 @@ def Depends(
     return params.Depends(dependency, use_cache=use_cache, scope=scope, max_concurrency=max_concurrency)
 
 
+@overload
+def Security(
+    dependency: Callable[..., AsyncGenerator[T, Any] | AsyncIterator[T]],
+    *,
+    scopes: Sequence[str] | None = None,
+    use_cache: bool = True,
+) -> T: ...
+@overload
+def Security(
+    dependency: Callable[..., Generator[T, Any, Any] | Iterator[T]],
+    *,
+    scopes: Sequence[str] | None = None,
+    use_cache: bool = True,
+) -> T: ...
+@overload
+def Security(
+    dependency: Callable[..., Awaitable[T]],
+    *,
+    scopes: Sequence[str] | None = None,
+    use_cache: bool = True,
+) -> T: ...
+@overload
+def Security(
+    dependency: Callable[..., T],
+    *,
+    scopes: Sequence[str] | None = None,
+    use_cache: bool = True,
+) -> T: ...
+@overload
+def Security(
+    dependency: None = None,
+    *,
+    scopes: Sequence[str] | None = None,
+    use_cache: bool = True,
+) -> Any: ...
 def Security(
     dependency: Callable[..., Any] | None = None,
     *,

@@ -1,13 +1,17 @@
-"""The request, as a handler sees it."""
+"""Requests of an exchange, as a handler sees them."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, MutableMapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Callable, Mapping, MutableMapping
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from covet.connection import EXCHANGE, Message, Receive
+from covet.connection import HTTPConnection as HTTPConnection
+from covet.connection import Request as Request
+from covet.connection import parse_cookies as parse_cookies
 from covet.core import BodyBroken, BodyTooLarge, Exchange
 from covet.datastructures import URL, Address, Headers, QueryParams, State
 from covet.exceptions import ClientDisconnect, HTTPException
@@ -15,7 +19,10 @@ from covet.exceptions import ClientDisconnect, HTTPException
 if TYPE_CHECKING:
     from covet.app import CovetPy
 
+Converters = Mapping[str, Callable[[str], Any]]
+
 _decode = msgspec.json.Decoder().decode
+DISCONNECT = {"type": "http.disconnect"}
 
 
 class Context:
@@ -26,9 +33,14 @@ class Context:
         param_names: the names in the routes' paths, by route number.
         state: what the lifespan yielded.
         root_path: the path under which a proxy publishes the application.
+
+    Attributes:
+        behind_layers: middleware takes the responses and sends them.
+        converters: what makes values of the paths' parameters, by route number and name; none for text.
+        own_state: the state of one request, which middleware sees too.
     """
 
-    __slots__ = ("app", "behind_layers", "own_state", "param_names", "root_path", "state")
+    __slots__ = ("app", "behind_layers", "converters", "own_state", "param_names", "root_path", "state")
 
     def __init__(
         self,
@@ -41,56 +53,43 @@ class Context:
         self.param_names = param_names
         self.state = state
         self.root_path = root_path
-        self.behind_layers = False  # middleware takes the responses and sends them
-        self.own_state: dict[str, Any] | None = None  # of one request, which middleware sees too
+        self.behind_layers = False
+        self.converters: Mapping[int, Converters] = {}
+        self.own_state: dict[str, Any] | None = None
 
-    def request_of(self, x: Exchange) -> "Request":
+    def request_of(self, x: Exchange) -> "EngineRequest":
         """The Request of an exchange; the same one each time while the exchange lasts."""
         request = x.state
         if request is None:
-            request = x.state = Request(x, self)
+            request = x.state = EngineRequest(x, self)
         return request  # type: ignore[no-any-return]
 
 
-class Request:
-    """One request. Its fields are read from the engine's memory when they are asked for, and then kept.
+class EngineRequest(Request):
+    """The request of an exchange. Its fields are read from the engine's memory when they are asked for, and then kept.
+
+    Once somebody has taken its scope, where others may have written, what differs there counts.
 
     Args:
-        exchange: the exchange, or the scope of an ASGI application.
-        context: what the requests have in common; with a scope, the `receive` of the application, if it reads the body.
-        send: with a scope, the `send` of the application.
+        exchange: the exchange.
+        context: what it has in common with other requests.
     """
 
     __slots__ = (
-        "_body",
-        "_context",
-        "_cookies",
-        "_exits",
-        "_headers",
-        "_json",
-        "_query_params",
-        "_receive",
-        "_scope",
-        "_state",
-        "_stream_consumed",
-        "_url",
-        "_x",
-    )
+        "_body_given", "_context", "_exits", "_instead_of_receive", "_instead_of_send", "_path_params", "_scope", "_x",
+    )  # fmt: skip
 
-    def __init__(self, exchange: Any, context: Any = None, send: Any = None) -> None:
-        if context is None or not isinstance(context, Context):
-            exchange, context = _over_asgi(exchange, context, send)
-        self._x: Exchange = exchange
-        self._context: Context = context
-        self._body: bytes | None = None
-        self._cookies: dict[str, str] | None = None
+    def __init__(self, exchange: Exchange, context: Context) -> None:
+        self._x = exchange
+        self._context = context
         self._exits: AsyncExitStack | None = None
-        self._headers: Headers | None = None
-        self._query_params: QueryParams | None = None
+        self._form = None
         self._scope: MutableMapping[str, Any] | None = None
-        self._state: State | None = None
-        self._stream_consumed = False
-        self._url: URL | None = None
+        self._path_params: dict[str, Any] | None = None
+        self._stream_consumed = self._body_given = False
+        self._instead_of_receive: Receive | None = None
+        self._instead_of_send: Any = None
+        self._forget()
         if context.own_state is not None:
             self._state = State(context.own_state)
 
@@ -99,6 +98,8 @@ class Request:
         """The exchange that the request is read from."""
         return self._x
 
+    # ---- the scope ------------------------------------------------------------------
+
     @property
     def scope(self) -> MutableMapping[str, Any]:
         """The ASGI scope of the request; members of one's own can be set in it."""
@@ -106,20 +107,27 @@ class Request:
             self._scope = self._make_scope()
         return self._scope
 
+    @scope.setter
+    def scope(self, scope: MutableMapping[str, Any]) -> None:
+        self._scope = scope
+        self._forget()
+
     def _make_scope(self) -> MutableMapping[str, Any]:
         x, context = self._x, self._context
         original: MutableMapping[str, Any] | None = getattr(x, "original_scope", None)
         if original is not None:
             original.setdefault("app", context.app)
             original["state"] = self.state._state
-            original.setdefault("path_params", self.path_params)
+            original["path_params"], original[EXCHANGE] = self.path_params, x
             return original
         scope = x.scope({"type": "http", "root_path": context.root_path, "extensions": None, "asgi": None})
         scope["asgi"] = {"version": "3.0", "spec_version": "2.4"}
         scope["extensions"] = {}
-        scope["app"] = context.app
+        scope["app"], scope[EXCHANGE] = context.app, x
         scope["state"] = self.state._state
         scope["path_params"] = self.path_params
+        if self._headers is not None:
+            scope["headers"] = self._headers.raw
         if context.root_path:
             scope["path"] = context.root_path + scope["path"]
             scope["raw_path"] = context.root_path.encode() + scope["raw_path"]
@@ -141,6 +149,12 @@ class Request:
             or scope["headers"] != x.headers()
         )
 
+    def _differs(self, name: str, value: Any) -> bool:
+        """Whether somebody has put something else into the scope than what was received."""
+        return self._scope is not None and self._scope.get(name, value) != value
+
+    # ---- for middleware ---------------------------------------------------------------
+
     @property
     def behind_layers(self) -> bool:
         """Whether middleware takes the response and sends it."""
@@ -160,8 +174,12 @@ class Request:
 
     def hand_on(self) -> None:
         """The request goes from a middleware to a handler, for which a body that was streamed is empty."""
-        if self._stream_consumed and self._body is None:
+        if self._stream_consumed and not hasattr(self, "_body"):
             self._body = b""
+        if self._scope is not None:
+            self._forget()
+
+    # ---- the head -----------------------------------------------------------------------
 
     @property
     def app(self) -> "CovetPy":
@@ -176,18 +194,20 @@ class Request:
     @property
     def method(self) -> str:
         """The method, in capitals."""
+        if self._scope is not None:
+            return super().method
         return self._x.method
 
     @property
     def url(self) -> URL:
         """The whole address that was asked for, with the path under which a proxy publishes the application."""
         if self._url is None:
-            x = self._x
+            x, root_path = self._x, self._context.root_path
             query = x.query_string
+            if self._differs("path", root_path + x.path) or self._differs("query_string", query):
+                return super().url
             path = x.raw_path.decode("latin-1")
-            self._url = URL(
-                f"{self._origin()}{self._context.root_path}{path}{'?' + query.decode('latin-1') if query else ''}"
-            )
+            self._url = URL(f"{self._origin()}{root_path}{path}{'?' + query.decode('latin-1') if query else ''}")
         return self._url
 
     @property
@@ -205,52 +225,48 @@ class Request:
         if not host and x.server is not None:
             name, port = x.server
             host = f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
-        return f"{x.scheme}://{host}"
+        scheme = x.scheme if self._scope is None else self._scope.get("scheme", x.scheme)
+        return f"{scheme}://{host}"
 
     @property
     def headers(self) -> Headers:
         """The header fields."""
         if self._headers is None:
-            self._headers = Headers(raw=self._x.headers())
+            self._headers = Headers(raw=self._x.headers()) if self._scope is None else Headers(scope=self._scope)
         return self._headers
 
     @property
     def query_params(self) -> QueryParams:
         """The parameters of the query, as text."""
         if self._query_params is None:
-            self._query_params = QueryParams(self._x.query_items())
+            if self._differs("query_string", self._x.query_string):
+                return super().query_params
+            self._query_params = QueryParams.of(self._x.query_items())
         return self._query_params
 
     @property
-    def path_params(self) -> dict[str, str]:
-        """The parameters of the path, decoded, as text."""
-        names = self._context.param_names.get(self._x.route)
-        if names is None:
-            params: dict[str, str] = getattr(self._x, "original_scope", {}).get("path_params", {})
-            return params
-        return {name: self._x.path_str(i) for i, name in enumerate(names)}
+    def path_params(self) -> dict[str, Any]:
+        """The parameters of the path, decoded; those with a converter have its type."""
+        if self._scope is not None:
+            return super().path_params
+        if self._path_params is None:
+            self._path_params = self._own_path_params()
+        return self._path_params
 
-    @property
-    def cookies(self) -> dict[str, str]:
-        """The cookies by name."""
-        if self._cookies is None:
-            self._cookies = {}
-            for line in self.headers.getlist("cookie"):
-                self._cookies.update(parse_cookies(line))
-        return self._cookies
-
-    @property
-    def session(self) -> dict[str, Any]:
-        """What is kept for the client. Raises AssertionError without SessionMiddleware."""
-        session = self.scope.get("session")
-        assert session is not None, "SessionMiddleware must be installed to access request.session"
-        if hasattr(session, "mark_accessed"):
-            session.mark_accessed()
-        return session  # type: ignore[no-any-return]
+    def _own_path_params(self) -> dict[str, Any]:
+        x, context = self._x, self._context
+        original: Mapping[str, Any] | None = getattr(x, "original_scope", None)
+        params = {} if original is None else dict(original.get("path_params", {}))
+        params.update((name, x.path_str(i)) for i, name in enumerate(context.param_names.get(x.route, ())))
+        for name, convert in context.converters.get(x.route, {}).items():
+            params[name] = convert(params[name])
+        return params
 
     @property
     def client(self) -> Address | None:
         """Host and port of the peer; None for a Unix socket."""
+        if self._scope is not None:
+            return super().client
         client = self._x.client
         return None if client is None else Address(*client)
 
@@ -263,10 +279,14 @@ class Request:
     def state(self) -> State:
         """A place for attributes of this request; it begins with what the lifespan yielded."""
         if self._state is None:
+            if self._scope is not None:
+                return super().state
             self._state = State(dict(self._context.state))
         return self._state
 
-    async def stream(self) -> AsyncIterator[bytes]:
+    # ---- the body -------------------------------------------------------------------------
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
         """The body, piece by piece as it arrives.
 
         Raises:
@@ -274,13 +294,19 @@ class Request:
             HTTPException: 413, the body is over `max_body_size`.
             RuntimeError: the body has been streamed before.
         """
-        if self._body is not None:
+        if hasattr(self, "_body"):
             if self._body:
                 yield self._body
             return
         if self._stream_consumed:
             raise RuntimeError("the body has been read by an earlier stream()")
         self._stream_consumed = True
+        if self._instead_of_receive is not None:
+            more = True
+            while more:
+                piece, more = await self._next_message()
+                yield piece
+            return
         while chunk := await self._next():
             yield chunk
 
@@ -300,23 +326,20 @@ class Request:
 
     async def next_piece(self) -> tuple[bytes, bool]:
         """A piece of the body, or all of it if it is at hand, and whether more follows. Raises as `stream`."""
-        if self._body is not None:
+        if hasattr(self, "_body"):
             return self._body, False
+        if self._instead_of_receive is not None:
+            return await self._next_message()
         piece = await self._next()
         return piece, bool(piece)
 
     async def body(self) -> bytes:
         """The whole body; it may be asked for again. Raises what `stream` raises."""
-        if self._body is None:
-            whole = None if self._stream_consumed else self._x.body_whole()
-            if whole is None:
-                whole = b"".join([chunk async for chunk in self.stream()])
-            self._body = whole
+        if not hasattr(self, "_body"):
+            at_hand = not self._stream_consumed and self._instead_of_receive is None
+            whole = self._x.body_whole() if at_hand else None
+            self._body = b"".join([chunk async for chunk in self.stream()]) if whole is None else whole
         return self._body
-
-    async def text(self) -> str:
-        """The body as UTF-8 text. Raises what `stream` raises, and UnicodeDecodeError."""
-        return (await self.body()).decode()
 
     async def json(self) -> Any:
         """The value of a JSON body; it may be asked for again.
@@ -341,17 +364,51 @@ class Request:
             await asyncio.sleep(0)  # for what an ASGI server knows already
         return self._x.cancelled
 
-    def __repr__(self) -> str:
-        return f"<Request {self.method} {self.url}>"
+    # ---- as ASGI ------------------------------------------------------------------------------
 
+    @property
+    def receive(self) -> Receive:
+        """Gives the ASGI messages of the request: what is left of its body, then http.disconnect."""
+        return self._give if self._instead_of_receive is None else self._instead_of_receive
 
-def _over_asgi(scope: Any, receive: Any, send: Any) -> tuple[Any, Context]:
-    from covet.asgi.exchange import over_asgi
+    @property
+    def _receive(self) -> Receive:
+        return self.receive
 
-    x = over_asgi(scope, receive, send)
-    context = Context(scope.get("app"), {}, x.lifespan_state, x.root_path)
-    context.own_state = scope.setdefault("state", {})
-    return x, context
+    @_receive.setter
+    def _receive(self, receive: Receive) -> None:
+        self._instead_of_receive = receive
+        self._stream_consumed, self._unread = False, []
+
+    async def _give(self) -> Message:
+        x = self._x
+        if not self._body_given:
+            self._stream_consumed = True
+            try:
+                piece, more = await self.next_piece()
+            except ClientDisconnect:
+                return dict(DISCONNECT)
+            self._body_given = not more
+            return {"type": "http.request", "body": piece, "more_body": more}
+        while not (x.done or x.cancelled):
+            watch = getattr(x, "watch", None)
+            if watch is not None:  # an ASGI server tells only whoever asks
+                watch()
+            with suppress(RuntimeError):  # the exchange has ended
+                await news_of(x)
+        return dict(DISCONNECT)
+
+    @property
+    def _send(self) -> Any:
+        if self._instead_of_send is None:
+            from covet.interfaces.asgi import Cycle  # few send messages by themselves
+
+            self._instead_of_send = Cycle(self._x).send
+        return self._instead_of_send
+
+    @_send.setter
+    def _send(self, send: Any) -> None:
+        self._instead_of_send = send
 
 
 async def news_of(x: Exchange) -> None:
@@ -368,22 +425,3 @@ async def news_of(x: Exchange) -> None:
     finally:
         if not x.done:
             x.wait(None)
-
-
-def parse_cookies(line: str) -> dict[str, str]:
-    """The cookies of one Cookie field, read as leniently as browsers do."""
-    cookies = {}
-    for chunk in line.split(";"):
-        key, equals, value = chunk.partition("=")
-        if not equals:
-            key, value = "", chunk
-        key, value = key.strip(), value.strip()
-        if key or value:
-            cookies[key] = _unquoted(value) if value.startswith('"') else value
-    return cookies
-
-
-def _unquoted(value: str) -> str:
-    from http import cookies as http_cookies  # few clients quote: the module's memory is not spent before one does
-
-    return http_cookies._unquote(value)

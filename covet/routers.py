@@ -247,6 +247,7 @@ class APIRouter(RouteMethods):
         include_in_schema: show them in the OpenAPI document.
         generate_unique_id_function: makes operation ids.
         strict_content_type: read bodies as JSON only if their content type says so.
+        form_limits: limits of forms that handlers take as parameters; see `Request.form`.
         exception_handlers: answers to exceptions of these routes, before those of whoever includes the router.
         dependency_overrides_provider: whose `dependency_overrides` count.
     """
@@ -272,6 +273,7 @@ class APIRouter(RouteMethods):
         include_in_schema: bool = True,
         generate_unique_id_function: Any = Default(generate_unique_id),
         strict_content_type: Any = Default(True),
+        form_limits: Mapping[str, Any] | None = None,
         exception_handlers: Mapping[Any, Any] | None = None,
     ) -> None:
         _check_prefix(prefix)
@@ -291,6 +293,7 @@ class APIRouter(RouteMethods):
         self.include_in_schema = include_in_schema
         self.generate_unique_id_function = generate_unique_id_function
         self.strict_content_type = strict_content_type
+        self.form_limits = checked_limits(form_limits)
         self.exception_handlers: dict[Any, Any] = dict(exception_handlers or {})
         self.routes: list[Route] = list(routes or ())
         self._inclusions: list[Inclusion] = []
@@ -322,6 +325,7 @@ class APIRouter(RouteMethods):
         given["generate_unique_id_function"] = _choice(
             given.get("generate_unique_id_function"), self.generate_unique_id_function
         )
+        given["form_limits"] = {**self.form_limits, **checked_limits(given.get("form_limits"))}
         given["strict_content_type"] = _choice(given.get("strict_content_type"), self.strict_content_type)
         route = (route_class_override or self.route_class)(
             self.prefix + path,
@@ -382,6 +386,7 @@ class APIRouter(RouteMethods):
         deprecated: bool | None = None,
         include_in_schema: bool = True,
         generate_unique_id_function: Any = Default(generate_unique_id),
+        form_limits: Mapping[str, Any] | None = None,
     ) -> None:
         """Includes the routes of a router, those too that it gets later.
 
@@ -396,6 +401,7 @@ class APIRouter(RouteMethods):
             deprecated: mark all of them in the OpenAPI document.
             include_in_schema: show them in the OpenAPI document.
             generate_unique_id_function: makes operation ids, where neither route nor router has chosen one.
+            form_limits: limits of forms, where neither route nor router has chosen one.
 
         Raises:
             ValueError: the prefix cannot be used, or a path would be empty.
@@ -417,6 +423,7 @@ class APIRouter(RouteMethods):
                 "deprecated": deprecated,
                 "include_in_schema": include_in_schema,
                 "generate_unique_id_function": generate_unique_id_function,
+                "form_limits": checked_limits(form_limits),
             },
         )
         router._inclusions.append(inclusion)
@@ -487,7 +494,7 @@ class APIRouter(RouteMethods):
             ),
             strict_content_type=_choice(route.declared_strictness, self.strict_content_type),
             max_body_size=route.max_body_size,
-            form_limits=route.form_limits,
+            form_limits={**self.form_limits, **options["form_limits"], **(route.form_limits or {})},
             cancel_on_disconnect=route.cancel_on_disconnect,
             repeat=route.repeat,
             exception_handlers={**self.exception_handlers, **route.exception_handlers},
@@ -529,6 +536,17 @@ class APIRouter(RouteMethods):
             return function
 
         return register
+
+
+LIMITS = ("max_fields", "max_files", "max_part_size")
+
+
+def checked_limits(limits: Mapping[str, Any] | None) -> dict[str, int]:
+    """Limits of forms. Raises ValueError if one is unknown or no number from 0 on."""
+    for name, value in (limits or {}).items():
+        if name not in LIMITS or type(value) is not int or value < 0:
+            raise ValueError(f"form_limits takes {', '.join(LIMITS)}, which are whole numbers: not {name}={value!r}")
+    return dict(limits or {})
 
 
 def _check_prefix(prefix: str) -> None:

@@ -11,8 +11,15 @@ from covet.parameter import Parameter
 from covet.responses import Response
 
 if TYPE_CHECKING:
+    from covet.apiroute import APIRoute as APIRoute
     from covet.interfaces import CallEntry
+    from covet.mounts import APIWebSocketRoute as APIWebSocketRoute
+    from covet.mounts import Host as Host
+    from covet.mounts import Mount as Mount
+    from covet.mounts import WebSocketRoute as WebSocketRoute
     from covet.requests import Context
+    from covet.routers import APIRouter as APIRouter
+    from covet.routers import APIRouter as Router  # noqa: F401
 
 PARAMETER = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)(?::([a-zA-Z_][a-zA-Z0-9_]*))?\}")
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -25,6 +32,15 @@ PATTERNS = {
     "uuid": "[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}",
     "path": ".*",
 }
+
+
+def _uuid(text: str) -> Any:
+    from uuid import UUID  # few paths have one
+
+    return UUID(text)
+
+
+CONVERTERS: Mapping[str, Callable[[str], Any]] = {"int": int, "float": float, "uuid": _uuid}
 
 
 @dataclass(eq=False)
@@ -92,6 +108,11 @@ class Route:
         if name != self.name or set(params) != set(self.param_names):
             raise NoMatchFound(name, params)
         return PARAMETER.sub(lambda found: _segment(params[found[1]], found[2]), self.path)
+
+    def converters(self) -> dict[str, Callable[[str], Any]]:
+        """What makes values of the path's parameters that are not text, by name."""
+        kinds = {found[1]: found[2] for found in PARAMETER.finditer(self.path)}
+        return {name: CONVERTERS[kind] for name, kind in kinds.items() if kind in CONVERTERS}
 
     @property
     def shape(self) -> str:

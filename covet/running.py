@@ -64,7 +64,7 @@ def serve(app: Any, given: Mapping[str, Any], *, several: Callable[[int | str], 
         _serve_here(app, options, settings)
         return
     if options.supervised and (options.workers is not None or options.reload):
-        _supervise(app, options, settings)
+        _supervise(app, options, settings, alone=several is not None)
         return
     application = load_app(app, app_dir=options.app_dir, factory=options.factory)
     wanted = options.workers or servable(application, options).settings.workers
@@ -109,11 +109,11 @@ def _serve_here(app: object, options: ServeOptions, settings: Mapping[str, Any])
         sys.exit(START_FAILED)
 
 
-def _supervise(app: str, options: ServeOptions, settings: Mapping[str, Any]) -> None:
+def _supervise(app: str, options: ServeOptions, settings: Mapping[str, Any], *, alone: bool = False) -> None:
     from covet.supervisor import supervise
     from covet.supervisor.options import options_for
 
-    if code := supervise(options_for(app, options, settings)):
+    if code := supervise(options_for(app, options, settings), alone=alone):
         sys.exit(code)
 
 

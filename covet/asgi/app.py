@@ -87,7 +87,7 @@ class Version:
 
     def _tell_scope(self, x: AsgiExchange, route: Route) -> None:
         """Middleware reads there what was matched, once it has the answer."""
-        params = dict(zip(route.param_names, x.params, strict=True))
+        params = self._context.request_of(cast(Exchange, x)).path_params
         x.note(route=route, endpoint=route.handler, path_params=params)
 
     def fail(self, x: Exchange, error: BaseException) -> Any:

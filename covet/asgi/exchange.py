@@ -15,6 +15,7 @@ from typing import Any
 
 from covet.asgi.head import ScopeHead
 from covet.asgi.texts import unpack_fields
+from covet.connection import EXCHANGE
 from covet.core import BodyBroken, BodyTooLarge, pack_fields
 from covet.responses import MEDIA_NUMBERS
 
@@ -419,13 +420,6 @@ class AsgiExchange(ScopeHead):
             if task is not None:
                 task.cancel()
         self.state = self._on_cancel = None
+        if isinstance(self._scope, dict):
+            self._scope.pop(EXCHANGE, None)  # each would keep the other
         self.tell()  # whoever waits would wait for ever
-
-
-def over_asgi(scope: Mapping[str, Any], receive: Receive | None, send: Send | None) -> AsgiExchange:
-    """An exchange that an ASGI application makes for itself, to read a request."""
-    return AsgiExchange(scope, receive or _unable, send or _unable)
-
-
-async def _unable(*_: Any) -> Any:
-    raise RuntimeError("Receive channel has not been made available: give it to Request(scope, receive)")

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from covet.asgi.exchange import AsgiExchange
 from covet.core import Exchange
-from covet.requests import Context, Request
+from covet.requests import Context, EngineRequest
 
 
 class AsgiContext(Context):
@@ -12,14 +12,15 @@ class AsgiContext(Context):
 
     __slots__ = ()
 
-    def request_of(self, x: Exchange) -> Request:
+    def request_of(self, x: Exchange) -> EngineRequest:
         """The Request of an exchange; the same one each time while the exchange lasts."""
-        request: Request | None = x.state
+        request: EngineRequest | None = x.state
         if request is None:
             own = cast(AsgiExchange, x)
             context = Context(self.app, self.param_names, own.lifespan_state, own.root_path)
             context.behind_layers = self.behind_layers
+            context.converters = self.converters
             if own.shares_state:
                 context.own_state = cast(dict[str, Any], own.lifespan_state)
-            request = x.state = Request(x, context)
+            request = x.state = EngineRequest(x, context)
         return request

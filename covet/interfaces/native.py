@@ -15,7 +15,7 @@ from covet.interfaces import CallEntry, Calls
 from covet.interfaces import Lifespan as LifespanProtocol
 from covet.lifespan import Lifespan
 from covet.middleware.registry import NO_MIDDLEWARE, Placement
-from covet.requests import Context
+from covet.requests import Context, Converters
 from covet.routing import Route, allowed_methods
 
 if TYPE_CHECKING:
@@ -98,6 +98,11 @@ def param_names(routes: Sequence[Route]) -> dict[int, tuple[str, ...]]:
     return {number: route.param_names for number, route in enumerate(routes, 1)}
 
 
+def converters(routes: Sequence[Route]) -> dict[int, Converters]:
+    """What makes values of the paths' parameters that are not text, by route number."""
+    return {number: found for number, route in enumerate(routes, 1) if (found := route.converters())}
+
+
 def calls_of(
     routes: Sequence[Route], context: Context, settings: Settings, placement: Placement = NO_MIDDLEWARE
 ) -> Calls:
@@ -112,6 +117,7 @@ def calls_of(
     statuses = {number: route.status_code for number, route in enumerate(routes, 1)}
     dispatcher = Dispatcher(context, dict(context.app.exception_handlers), statuses, debug=settings.debug)
     context.behind_layers = bool(placement)
+    context.converters = converters(routes)
     calls = entries(routes, context, generate=settings.enable_jit)
     if not placement:
         return Calls(calls, encode, dispatcher.render, dispatcher.fail)

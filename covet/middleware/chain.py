@@ -2,7 +2,7 @@
 
 import copy
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from types import CoroutineType
 from typing import Any, cast
@@ -14,7 +14,7 @@ from covet.interfaces.answers import toggled
 from covet.middleware import Middleware
 from covet.middleware.base import AsgiApp, DispatchFunction, Inside, Layer, RequestResponseEndpoint, dispatch_of
 from covet.middleware.registry import PASSED
-from covet.requests import Context, Request
+from covet.requests import Context, EngineRequest, Request
 from covet.responses import Answer, Response
 from covet.routing import Route, all_methods
 from covet.streaming import StreamingResponse
@@ -42,7 +42,7 @@ def chained(
     """
     unmatched = Unmatched(routes, entries[0], context)
     rerouted = Rerouted(context, settings)
-    call_next = endpoint(routes, [(unmatched, 404, False), *entries[1:]], dispatcher, rerouted)
+    call_next = endpoint(routes, [(unmatched, 404, False), *entries[1:]], context.request_of, dispatcher, rerouted)
     for layer in reversed([cast(Layer, middleware.make(Inside())) for middleware in layers]):
         call_next = _around(dispatch_of(layer), call_next)
     request_of = context.request_of
@@ -81,7 +81,7 @@ async def sent(x: Exchange, response: Response, exits: AsyncExitStack) -> None:
             await answer
 
 
-async def closed(request: Request) -> None:
+async def closed(request: EngineRequest) -> None:
     """Leaves what was entered for a request whose middleware has raised an exception, which is known to it."""
     if request.exits is not None:
         await request.exits.__aexit__(*sys.exc_info())
@@ -102,19 +102,21 @@ def checked(response: Any) -> Response:
 def endpoint(
     routes: Sequence[Route],
     entries: Sequence[Entry],
+    request_of: Callable[[Exchange], EngineRequest],
     dispatcher: Dispatcher,
-    rerouted: RequestResponseEndpoint,
+    rerouted: Callable[[EngineRequest], Awaitable[Response]],
 ) -> RequestResponseEndpoint:
     """The innermost `call_next`: it calls the handler of the request's route and gives the response, unsent."""
 
     async def respond(request: Request) -> Response:
-        if request.changes_scope():
-            return await rerouted(request)
         x = request.exchange
+        own = request_of(x)
+        if own.changes_scope():
+            return await rerouted(own)
         entry = entries[x.route]
         if entry is None:
             return _copied(routes[x.route - 1])
-        request.hand_on()
+        own.hand_on()
         try:
             result = entry[0](x)
             if type(result) is CoroutineType:
@@ -151,7 +153,7 @@ class Rerouted:
         self._settings = settings
         self._inside: AsgiApp | None = None
 
-    async def __call__(self, request: Request) -> Response:
+    async def __call__(self, request: EngineRequest) -> Response:
         from covet.middleware.relay import response_from
 
         if self._inside is None:

@@ -14,7 +14,7 @@ from covet.core import Exchange
 from covet.dispatch import known
 from covet.exceptions import ClientDisconnect, HTTPException
 from covet.middleware.base import AsgiApp, DispatchFunction, Receive, Scope, Send
-from covet.requests import Request, news_of
+from covet.requests import EngineRequest, Request, news_of
 from covet.responses import Response
 from covet.streaming import StreamingResponse
 
@@ -54,7 +54,7 @@ async def relay(app: AsgiApp, dispatch: DispatchFunction, scope: Scope, receive:
         await inner.end()
 
 
-async def response_from(app: AsgiApp, scope: Scope, request: Request) -> Response:
+async def response_from(app: AsgiApp, scope: Scope, request: EngineRequest) -> Response:
     """The response of an ASGI application to a request that is answered without ASGI otherwise."""
     return await Inner(app, scope, request).start()
 
@@ -68,7 +68,7 @@ class Inner:
         request: the request, as middleware sees it; what it has read of the body is given to the application.
     """
 
-    def __init__(self, app: AsgiApp, scope: Scope, request: Request) -> None:
+    def __init__(self, app: AsgiApp, scope: Scope, request: EngineRequest) -> None:
         self._app = app
         self._scope = scope
         self._request = request

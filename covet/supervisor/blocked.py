@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import re
-import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,5 +87,7 @@ def place_of(traceback: str, *, is_foreign: Callable[[str], bool] | None = None)
 
 def _is_foreign(file: str) -> bool:
     names = ("stdlib", "platstdlib", "purelib", "platlib")
+    import sysconfig  # takes memory, and is rarely needed
+
     folders = [sysconfig.get_path(name) for name in names] + [str(Path(__file__).parents[1])]
     return file.startswith("<") or any(Path(file).is_relative_to(folder) for folder in folders)

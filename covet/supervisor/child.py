@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-import msgspec
-
 from covet.control import (
     TRACE_SIGNAL,
     Attach,
@@ -18,6 +16,7 @@ from covet.control import (
     Failed,
     Hello,
     Leaving,
+    NoMessage,
     Ready,
     Setup,
     ToSupervisor,
@@ -177,7 +176,7 @@ class Child:
             if self._pidfd < 0:
                 self._look_for_end(END_LOOKS)
             return
-        except msgspec.DecodeError:
+        except NoMessage:
             self.kill()  # the application wrote into a descriptor that is not its own
             return
         for message in messages:
@@ -202,7 +201,7 @@ class Child:
         """What it said before it ended."""
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._link.fileno())
-        with suppress(EOFError, OSError, msgspec.DecodeError):
+        with suppress(EOFError, OSError, NoMessage):
             while messages := self._link.receive():
                 for message in messages:
                     self._take(message)

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import random
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -97,7 +96,7 @@ class Pool:
             self._free.add(place)
             raise WorkerFailed(f"a worker process cannot be started: {error}") from None
         if (limit := self._options.serve.limit_max_requests) is not None:
-            child.request_limit = limit + random.randint(0, self._options.serve.limit_max_requests_jitter)
+            child.request_limit = limit + _at_random(self._options.serve.limit_max_requests_jitter)
         child.on_leaving = self._on_leaving
         child.ended.add_done_callback(lambda ended: self._on_end(child, ended.result()))
         self.children.append(child)
@@ -238,6 +237,12 @@ class Pool:
             return None
         taken = [child.cpu for child in self.children if child.state is not State.LEAVING]
         return min(self._cpus, key=taken.count)
+
+
+def _at_random(most: int) -> int:
+    import random  # takes memory, and is rarely needed
+
+    return random.randint(0, most)
 
 
 def modules_of(options: SupervisorOptions) -> list[str]:

@@ -10,9 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-import msgspec
-
-from covet.control import Born, Link, ToSupervisor
+from covet.control import Born, Link, NoMessage, ToSupervisor
 from covet.core import adopt_orphans
 
 # They reach the whole group of a terminal; a worker unblocks them when it has handlers for them.
@@ -144,7 +142,7 @@ async def _birth(link: Link) -> int | None:
         async with asyncio.timeout(FORK_SECONDS):
             await news.wait()
         messages = link.receive()
-    except (TimeoutError, EOFError, OSError, msgspec.DecodeError):
+    except (TimeoutError, EOFError, OSError, NoMessage):
         return None
     finally:
         loop.remove_reader(link.fileno())

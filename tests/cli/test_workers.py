@@ -53,6 +53,15 @@ def test_a_worker_does_not_load_the_command_line(folder: Path) -> None:
     assert not {"click", "covet.cli", "covet.engine", "covet.supervisor", "covet.running"} & set(modules)
 
 
+def test_the_first_process_does_without_openssl_and_workers_have_it(folder: Path) -> None:
+    route = "@app.get('/ssl')\nasync def ssl(): return bool(asyncio.sslproto.ssl)\n"
+    source = f"{APPLICATION}\nimport asyncio.sslproto\n{route}"
+    (folder / "main.py").write_text(source, "utf-8")
+    with running("run", "main:app", "--workers", "2", *PORT, cwd=folder) as server:
+        assert get(("127.0.0.1", server.ports[0]), "/ssl")[2] == "true"
+        assert "libssl" not in Path(f"/proc/{server.process.pid}/maps").read_text("utf-8")
+
+
 def test_the_number_that_the_platform_names(folder: Path) -> None:
     with running("run", "main:app", *PORT, cwd=folder, WEB_CONCURRENCY="2") as server:
         assert len(children_of(server)) == 2

@@ -7,7 +7,7 @@ from typing import Any
 NAMES = {
     "": (
         "APIRouter BackgroundTasks Body Cookie Depends FastAPI File Form HTTPException Header Path Query Request "
-        "Response Security"
+        "Response Security UploadFile"
     ),
     "responses": "HTMLResponse JSONResponse PlainTextResponse RedirectResponse StreamingResponse",
     "routing": "APIRoute",

@@ -11,7 +11,7 @@ import pytest
 
 from .frameworks import framework
 
-AREAS = ("parameters", "bodies", "dependencies", "responses", "routers")
+AREAS = ("parameters", "bodies", "dependencies", "forms", "responses", "routers")
 HEADERS = ("content-type", "location", "www-authenticate", "allow", "set-cookie", "x-kind", "x-process", "x-more")
 BASE = "http://testserver"
 

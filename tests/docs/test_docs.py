@@ -18,6 +18,7 @@ CAPABILITIES = (
     "routing",
     "parameters",
     "requests",
+    "forms",
     "responses",
     "streaming",
     "server-sent-events",

@@ -14,8 +14,8 @@ import pytest
 from unit.fakes import FakeExchange, fields_of
 
 import covet.sse
-from covet import ClientDisconnect, Request
-from covet.requests import Context
+from covet import ClientDisconnect
+from covet.requests import Context, EngineRequest
 from covet.responses import EventSourceResponse
 from covet.sse import KEEPALIVE_COMMENT, Pulse, ServerSentEvent, format_sse_event, last_event_id
 from covet.streaming import stream_of
@@ -139,7 +139,7 @@ def test_json_of_several_lines() -> None:
 def test_the_last_event_id(sent: bytes | None, read: str | None) -> None:
     fields = () if sent is None else ((b"last-event-id", sent),)
     x: Any = FakeExchange(headers=fields)
-    assert last_event_id(Request(x, Context(None, {}, {}))) == read  # type: ignore[arg-type]
+    assert last_event_id(EngineRequest(x, Context(None, {}, {}))) == read  # type: ignore[arg-type]
 
 
 # ---- pings ------------------------------------------------------------------------

@@ -65,7 +65,7 @@ def folder() -> Iterator[Path]:
 @pytest.fixture
 def places(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Sockets by default are in a folder of this test."""
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     return folder
 
