@@ -63,14 +63,7 @@ func PutRecordHeader(p []byte, kind RecordKind, more bool, n int) {
 	}
 }
 
-// BodyWaits tells the worker to tell when it has taken something, and reports
-// whether there is room after all.
-func (s *Slot) BodyWaits() (room bool) {
-	s.RaiseEngine(EngineWaits)
-	return s.BodyRoom()
-}
-
-// BodyGoesOn withdraws BodyWaits.
+// BodyGoesOn withdraws EngineWaits.
 func (s *Slot) BodyGoesOn() { atomic.AndUint32(half(&s.engine_flags), ^uint32(EngineWaits)) }
 
 // EndMessages tells the worker that no message follows what is in the ring,
@@ -88,17 +81,33 @@ func (s *Slot) BegunBy(worker int) bool { return s.begunBy() == uint32(worker) }
 
 // OpenControl gives a worker the exchange in which it tells what belongs to
 // no exchange. It reports false when there is no slot for it.
-func (p *Port) OpenControl(worker int) (ID, bool) {
+func (p *Port) OpenControl(worker int) bool {
 	id, s, ok := p.Begin()
 	if !ok {
-		return 0, false
+		return false
 	}
 	s.kind = C.COVET_KIND_CONTROL
 	s.head_len, s.fields_off, s.params_off, s.body_off, s.body_len = 0, 0, 0, 0, 0
 	s.num_fields, s.num_params, s.request_flags, s.route = 0, 0, 0, 0
 	s.setClaim(id.Generation(), uint32(worker))
 	atomic.StoreUint64(word(&p.records[worker].control), uint64(id))
-	return id, true
+	return true
+}
+
+// IsControl reports whether nobody asked for the exchange: see OpenControl.
+func (s *Slot) IsControl() bool { return s.kind == C.COVET_KIND_CONTROL }
+
+// WakeLoop rings another loop's doorbell if that loop sleeps.
+func (p *Port) WakeLoop(loop int) {
+	records := unsafe.Slice((*C.covet_loop)(p.at(p.layout.loops)), p.config.Loops)
+	if sleeping := half(&records[loop].sleeping); atomic.LoadUint32(sleeping) != 0 && atomic.SwapUint32(sleeping, 0) != 0 {
+		p.wake(p.loops[loop])
+	}
+}
+
+// BodyWaiting is how many pieces the worker has not taken.
+func (s *Slot) BodyWaiting() int {
+	return int(uint32(s.in.tail) - atomic.LoadUint32(half(&s.in.head)))
 }
 
 // Used is how many slots of the loop are not free.
