@@ -11,7 +11,6 @@ from covet.options import LOOPS as LOOPS
 from covet.options import ServeOptions as ServeOptions
 from covet.options import check_threads, check_workers
 
-
 SWITCHES = ("debug", "enable_io_uring", "enable_simd", "enable_jit", "redirect_slashes", "ws_per_message_deflate")
 
 
