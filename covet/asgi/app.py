@@ -11,8 +11,8 @@ from covet.asgi.exchange import JSON, AsgiExchange
 from covet.asgi.request import AsgiContext
 from covet.asgi.router import Match, Router
 from covet.asgi.serving import complete
-from covet.concurrency import set_threads
 from covet.asgi.socket import AsgiSocket
+from covet.concurrency import set_threads
 from covet.config import Settings
 from covet.core import Exchange, pack_fields
 from covet.encoders import encode
