@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
-from covet.exceptions import WebSocketDisconnect as WebSocketDisconnect
 from covet.connection import HTTPConnection
 from covet.datastructures import Headers, QueryParams
+from covet.exceptions import WebSocketDisconnect as WebSocketDisconnect
 from covet.socketport import ABNORMAL, BINARY, TEXT, Closing, SocketPort
 
 if TYPE_CHECKING:
