@@ -26,9 +26,11 @@ var (
 	_ = [1]struct{}{}[unsafe.Sizeof(C.covet_loop{})-2*C.COVET_LINE]
 	_ = [1]struct{}{}[unsafe.Sizeof(Slot{})-C.COVET_SLOT_BYTES]
 	_ = [1]struct{}{}[unsafe.Offsetof(Slot{}.content_length)-48]
+	_ = [1]struct{}{}[unsafe.Offsetof(Slot{}.kind)-112]
 	_ = [1]struct{}{}[unsafe.Offsetof(Slot{}.engine_flags)-128]
 	_ = [1]struct{}{}[unsafe.Offsetof(Slot{}.claim)-256]
 	_ = [1]struct{}{}[unsafe.Offsetof(Slot{}.status)-268]
+	_ = [1]struct{}{}[C.sizeof_covet_record-recordHeader]
 	_ = [1]struct{}{}[unsafe.Offsetof(Slot{}.request_room)-384]
 	_ = [1]struct{}{}[unsafe.Offsetof(Slot{}.response_room)-384-C.COVET_REQUEST_ROOM]
 )

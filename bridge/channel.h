@@ -19,6 +19,11 @@
  *      a head and then blocks through `out`; a full ring is the credit.
  *   5. COVET_W_DONE is the worker's last touch. Only then does the loop free
  *      what is left in the slot, raise the generation and reuse it.
+ *
+ * A WebSocket is an exchange too. A head with status 101 accepts it; then the
+ * pieces of both rings hold records (covet_record) with messages, until the
+ * engine has raised COVET_E_BODY_END, with the reason in `close_code`, or the
+ * worker has sent a record of kind COVET_CLOSE and COVET_W_END.
  */
 #ifndef COVET_CHANNEL_H
 #define COVET_CHANNEL_H
@@ -27,7 +32,7 @@
 #include <stdint.h>
 
 #define COVET_MAGIC 0x31544556304f4331ull
-#define COVET_VERSION 2u
+#define COVET_VERSION 3u
 #define COVET_LINE 64
 #define COVET_MAX_WORKERS 128
 #define COVET_MAX_LOOPS 32
@@ -40,6 +45,7 @@
 #define COVET_RESPONSE_ROOM 2048 /* bytes of response data inside a slot */
 #define COVET_RING 8             /* blocks on their way in each direction of one exchange */
 #define COVET_MAX_PARAMS 16
+#define COVET_CLOSE_REASON 123 /* bytes that a WebSocket's close frame has for a reason */
 
 #define COVET_CLAIM(generation, worker) ((uint64_t)(generation) << 32 | (uint32_t)(worker))
 
@@ -142,7 +148,8 @@ typedef struct {
     uint64_t finished; /* W  exchanges done since attach */
     uint64_t beat;     /* W  nanoseconds of CLOCK_MONOTONIC when the event loop last drained */
     uint64_t blocked_since; /* E  nanoseconds of CLOCK_MONOTONIC; 0 = its event loop is not blocked */
-    uint8_t pad[COVET_LINE - 48];
+    covet_id control;       /* E  an exchange without a request, for records of no exchange; 0 = none */
+    uint8_t pad[COVET_LINE - 56];
     uint64_t inbox_tail; /* A  enqueue position */
     uint8_t pad1[COVET_LINE - 8];
     uint64_t inbox_head; /* A  dequeue position */
@@ -181,6 +188,26 @@ typedef struct {
     uint32_t len; /* bytes used, from the start of the block */
 } covet_piece;
 
+/* What the pieces of a WebSocket's rings begin with, again and again; `len`
+ * bytes follow. No record goes on in the next piece; a message may go on in
+ * the next record. Not aligned. */
+typedef struct {
+    uint32_t len;
+    uint8_t kind;   /* covet_record_kind */
+    uint8_t more;   /* the next record goes on with the same message */
+    uint16_t topic; /* of what follows, so many bytes at the start are a topic's name */
+} covet_record;
+
+enum covet_record_kind {
+    COVET_TEXT = 1, /* both ways */
+    COVET_BINARY = 2,
+    COVET_CLOSE = 3, /* the rest: W. Two bytes of status code in network order, and a reason */
+    COVET_SUBSCRIBE = 4,
+    COVET_UNSUBSCRIBE = 5,
+    COVET_PUBLISH_TEXT = 6,
+    COVET_PUBLISH_BINARY = 7,
+};
+
 /* Bounded single-producer single-consumer ring of blocks. */
 typedef struct {
     uint32_t tail; /* producer */
@@ -194,6 +221,8 @@ typedef struct {
 #define COVET_E_BODY_BROKEN 4u /* the body ended early or badly; BODY_END is set too */
 #define COVET_E_TOO_LARGE 8u /* the body passed the limit; BODY_BROKEN and BODY_END are set too */
 #define COVET_E_HALF_CLOSED 16u /* the client sends nothing more and has probably gone: tell who asks, but answer */
+
+#define COVET_E_WAITS 32u /* the loop has more for `in` than there is room for: tell it when some is taken */
 
 /* covet_slot.worker_flags: set by the worker, read by the engine. */
 #define COVET_W_HEAD 1u  /* status, type, fields are filled */
@@ -214,6 +243,11 @@ typedef struct {
 #define COVET_R_IPV6 32u
 #define COVET_R_UNIX 64u
 #define COVET_R_EXPECT 128u   /* the client waits for 100 Continue */
+
+/* covet_slot.kind */
+#define COVET_KIND_HTTP 0u
+#define COVET_KIND_SOCKET 1u  /* a WebSocket */
+#define COVET_KIND_CONTROL 2u /* covet_worker.control: nobody asked for it, nobody answers it */
 
 /* covet_slot.response_flags: exchange.ResponseFlags. */
 #define COVET_P_NO_BODY 1u
@@ -252,7 +286,8 @@ typedef struct {
     uint32_t connection_generation; /* for the engine alone */
     uint32_t sequence;              /* for the engine alone: place in the connection's pipeline */
     uint32_t inbox;                 /* for the engine alone: the worker it was posted to; COVET_NO_WORKER before */
-    uint8_t pad[128 - 112];
+    uint8_t kind; /* COVET_KIND_* */
+    uint8_t pad[128 - 113];
 
     /* line(s) that the engine writes while the worker works */
     uint32_t engine_flags;   /* E, atomic or */
@@ -276,7 +311,10 @@ typedef struct {
 
     uint8_t request_room[COVET_REQUEST_ROOM];
     uint8_t response_room[COVET_RESPONSE_ROOM];
-    uint8_t rest[COVET_SLOT_BYTES - 384 - COVET_REQUEST_ROOM - COVET_RESPONSE_ROOM];
+    uint16_t close_code; /* E, before COVET_E_BODY_END: why a WebSocket ended; 1005 and 1006 as in RFC 6455, 7.1.5 */
+    uint8_t close_len;
+    uint8_t close_reason[COVET_CLOSE_REASON];
+    uint8_t rest[COVET_SLOT_BYTES - 384 - COVET_REQUEST_ROOM - COVET_RESPONSE_ROOM - 3 - COVET_CLOSE_REASON];
 } covet_slot;
 
 /* ---- the layout, asserted (bridge/layout.go asserts the same) ------------ */
@@ -290,6 +328,7 @@ COVET_ASSERT(sizeof(covet_marks) == 2 * COVET_LINE, marks_bytes);
 COVET_ASSERT(sizeof(covet_worker) == 5 * COVET_LINE, worker_bytes);
 COVET_ASSERT(sizeof(covet_loop) == 2 * COVET_LINE, loop_bytes);
 COVET_ASSERT(offsetof(covet_header, classes) % COVET_LINE == 0, classes_line);
+COVET_ASSERT(sizeof(covet_record) == 8, record_bytes);
 COVET_ASSERT(sizeof(covet_slot) == COVET_SLOT_BYTES, slot_bytes);
 COVET_ASSERT(offsetof(covet_slot, engine_flags) == 128, engine_line);
 COVET_ASSERT(offsetof(covet_slot, claim) == 256, worker_line);

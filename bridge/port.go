@@ -104,6 +104,7 @@ func (p *Port) Begin() (ID, *Slot, bool) {
 	s.engine_flags, s.worker_flags, s.worker_noticed = 0, 0, 0
 	s.in.head, s.in.tail, s.out.head, s.out.tail = 0, 0, 0, 0
 	s.request_block, s.response_block = 0, 0
+	s.close_code, s.close_len = 0, 0
 	s.response_fields, s.response_body = 0, 0
 	return ID(uint64(at.generation)<<32 | uint64(p.base+index)), s, true
 }

@@ -77,6 +77,7 @@ func (c *Channel) Renew(worker int) {
 	r := c.worker(worker)
 	atomic.StoreUint32(half(&r.state), C.COVET_WORKER_DEAD)
 	atomic.StoreUint32(half(&r.table), 0)
+	atomic.StoreUint64(word(&r.control), 0)
 	for _, q := range []queue{c.inboxOf(worker), c.noticesOf(worker)} {
 		for _, ok := q.pop(); ok; _, ok = q.pop() {
 		}

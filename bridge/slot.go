@@ -18,6 +18,7 @@ const (
 	EngineBodyBroken = C.COVET_E_BODY_BROKEN
 	EngineTooLarge   = C.COVET_E_TOO_LARGE
 	EngineHalfClosed = C.COVET_E_HALF_CLOSED
+	EngineWaits      = C.COVET_E_WAITS
 )
 
 // Flags that a worker sets in a slot.
@@ -41,6 +42,13 @@ const (
 	RequestExpect    = C.COVET_R_EXPECT
 )
 
+// The kinds of exchanges.
+const (
+	KindHTTP    = C.COVET_KIND_HTTP
+	KindSocket  = C.COVET_KIND_SOCKET
+	KindControl = C.COVET_KIND_CONTROL
+)
+
 // Request is what Fill writes into the request part of a slot. All of it is
 // copied, so it needs to stay valid only for the call.
 type Request struct {
@@ -52,6 +60,7 @@ type Request struct {
 	Body    []byte // an inline body
 	Peer    netip.AddrPort
 	Local   uint16
+	Kind    uint8
 }
 
 // Fill writes the request part of a slot. It reports false when no block is
@@ -104,6 +113,7 @@ func (s *Slot) describe(r *Request) {
 	default:
 		flags |= C.COVET_R_UNIX
 	}
+	s.kind = C.uint8_t(r.Kind)
 	s.peer_port, s.local_port = C.uint16_t(r.Peer.Port()), C.uint16_t(r.Local)
 	s.request_flags = C.uint8_t(flags)
 }

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from covet.routers import APIRouter as APIRouter
     from covet.running import run as run
     from covet.server import Server as Server
+    from covet.websockets import WebSocket as WebSocket
 
 __version__ = "0.1.0"
 
@@ -76,6 +77,7 @@ _PLACES = {
     "Server": "server",
     "StreamingResponse": "responses",
     "UploadFile": "uploads",
+    "WebSocket": "websockets",
     "WebSocketDisconnect": "exceptions",
     "WebSocketException": "exceptions",
     "run": "running",
@@ -115,6 +117,7 @@ __all__ = [
     "Server",
     "StreamingResponse",
     "UploadFile",
+    "WebSocket",
     "WebSocketDisconnect",
     "WebSocketException",
     "__version__",

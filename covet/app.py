@@ -18,6 +18,7 @@ from covet.middleware.registry import MiddlewareRegistry
 from covet.responses import JSONResponse
 from covet.routers import APIRouter, RouteMethods
 from covet.routing import Route
+from covet.topics import Topics
 
 if TYPE_CHECKING:
     from covet.asgi.app import AsgiApplication
@@ -57,6 +58,12 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
         max_exchanges: requests in work at a time, on each engine loop; further ones wait.
         backpressure: requests that may wait, on each engine loop; further ones get 503.
         threads: blocking functions that run at a time, such as `def` handlers; further ones wait.
+        ws_max_size: the largest WebSocket message; a larger one closes the connection with code 1009.
+        ws_max_queue: messages of one WebSocket that may wait for its handler; then its client has to wait.
+        ws_ping_interval: for how long a WebSocket may be quiet before its client is pinged.
+        ws_ping_timeout: how long its answer may take; then the connection is closed with code 1011.
+        ws_per_message_deflate: compress WebSocket messages if the client can (RFC 7692).
+        ws_origins: the origins whose pages may open WebSockets, such as "https://example.com"; None is all.
         lifespan: a function of the application that gives an asynchronous context manager; a
             mapping that it yields is where each `request.state` begins.
         middleware: what stands around the application; the outermost comes first.
@@ -104,6 +111,12 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
         max_exchanges: int = 4096,
         backpressure: int = 1024,
         threads: int = 40,
+        ws_max_size: int | str = "16MB",
+        ws_max_queue: int = 32,
+        ws_ping_interval: float | None = 20.0,
+        ws_ping_timeout: float | None = 20.0,
+        ws_per_message_deflate: bool = True,
+        ws_origins: Sequence[str] | None = None,
         lifespan: LifespanOf | None = None,
         middleware: Sequence[Middleware] | None = None,
         on_startup: Sequence[Hook] | None = None,
@@ -163,9 +176,16 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
             max_exchanges=max_exchanges,
             backpressure=backpressure,
             threads=threads,
+            ws_max_size=ws_max_size,
+            ws_max_queue=ws_max_queue,
+            ws_ping_interval=ws_ping_interval,
+            ws_ping_timeout=ws_ping_timeout,
+            ws_per_message_deflate=ws_per_message_deflate,
+            ws_origins=None if ws_origins is None else tuple(ws_origins),
         )
         self.state = State()
         self.figures = Figures()
+        self.topics = Topics()
         self.set_middleware(middleware)
         self.dependency_overrides: dict[Callable[..., Any], Callable[..., Any]] = {}
         self.exception_handlers: dict[int | type[Exception], ExceptionHandler] = dict(exception_handlers or {})
@@ -372,6 +392,25 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
 
         return register if hook is None else register(hook)
 
+    # ---- WebSockets ---------------------------------------------------------------
+
+    def publish(self, topic: str, data: Any) -> None:
+        """Sends a message to every WebSocket that has subscribed to a topic, in all workers of the server.
+
+        The engine does that, so that it costs the caller the same for one subscriber and for many; it does not wait
+        for them. A client that reads so slowly that 1 MiB waits for it is closed with code 1013. Over an ASGI server
+        the WebSockets of this process get the message.
+
+        Args:
+            topic: the topic's name.
+            data: text, bytes for a binary message, or anything else that JSON can say.
+
+        Raises:
+            BufferError: 64 MiB wait for the engine to take them.
+            ValueError: the topic's name is empty or has more than 65,535 bytes.
+        """
+        self.topics.publish(topic, data)
+
     # ---- serving ------------------------------------------------------------------
 
     def run(self, host: str | None = None, port: int | None = None, **options: Any) -> None:
@@ -389,7 +428,7 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
         """Answers one ASGI 3 connection, so that any ASGI server can serve the application.
 
         Args:
-            scope: of type http, lifespan or websocket; WebSockets are refused.
+            scope: of type http, lifespan or websocket.
             receive: gives the next event.
             send: takes an event.
 

@@ -11,6 +11,8 @@ from covet.options import LOOPS as LOOPS
 from covet.options import ServeOptions as ServeOptions
 from covet.options import check_threads, check_workers
 
+SWITCHES = ("debug", "enable_io_uring", "enable_simd", "enable_jit", "redirect_slashes", "ws_per_message_deflate")
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -37,13 +39,21 @@ class Settings:
     max_exchanges: int = 4096
     backpressure: int = 1024
     threads: int = 40
+    ws_max_size: int | str = "16MB"
+    ws_max_queue: int = 32
+    ws_ping_interval: float | None = 20.0
+    ws_ping_timeout: float | None = 20.0
+    ws_per_message_deflate: bool = True
+    ws_origins: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         for name in ("title", "version"):
             if not isinstance(getattr(self, name), str):
                 raise ConfigError(f"{name} must be text, not {getattr(self, name)!r}")
-        for name in ("debug", "enable_io_uring", "enable_simd", "enable_jit", "redirect_slashes"):
+        for name in SWITCHES:
             check_switch(name, getattr(self, name))
+        if self.ws_origins is not None and not all(isinstance(origin, str) for origin in self.ws_origins):
+            raise ConfigError(f"ws_origins must be texts such as https://example.com, not {self.ws_origins!r}")
         check_workers("workers", self.workers)
         check_threads("threads", self.threads)
         self._engine_limits()
@@ -64,6 +74,10 @@ class Settings:
             "connection_pool_size": check_whole("connection_pool_size", self.connection_pool_size, 0, 1 << 20),
             "exchanges": check_whole("max_exchanges", self.max_exchanges, 1, 1 << 20),
             "backpressure": check_whole("backpressure", self.backpressure, 0, 1 << 20),
+            "ws_max_size": check_size("ws_max_size", self.ws_max_size, 1, 1 << 40),
+            "ws_max_queue": check_whole("ws_max_queue", self.ws_max_queue, 1, 1 << 20),
+            "ws_ping_interval_ms": milliseconds("ws_ping_interval", self.ws_ping_interval),
+            "ws_ping_timeout_ms": milliseconds("ws_ping_timeout", self.ws_ping_timeout),
         }
 
     def engine(self) -> dict[str, Any]:
@@ -74,6 +88,8 @@ class Settings:
             "enable_simd": self.enable_simd,
             "enable_jit": self.enable_jit,
             "redirect_slashes": self.redirect_slashes,
+            "ws_per_message_deflate": self.ws_per_message_deflate,
+            "ws_origins": None if self.ws_origins is None else list(self.ws_origins),
         }
 
 

@@ -55,6 +55,14 @@ class Exchange:
     """A response head has been written."""
     done: bool
     """The response is complete; nothing more can be written."""
+    websocket: bool
+    """It is the opening request of a WebSocket, and then that."""
+    waiting: bool
+    """Something that was pushed waits for room."""
+    ended: bool
+    """No message follows those that have come: nothing that is pushed arrives."""
+    close_reason: str
+    """The reason that came with the close code."""
     state: Any
     """A place for the Request object that belongs to this exchange; None at first."""
 
@@ -114,6 +122,28 @@ class Exchange:
         """Ends a streamed response."""
     def abort(self) -> None:
         """Gives a started response up: the connection is closed."""
+
+    # WebSockets. Until `accept` one may be answered as any request.
+    def accept(self, fields: bytes, /) -> None:
+        """Accepts the WebSocket; `fields` are further ones of the answer, packed by pack_fields."""
+    def message(self) -> str | bytes | int | None:
+        """The next message, None if one must wait; the close code when no message follows.
+
+        The code is what the client sent, or 1005 if it sent none, 1006 if the connection was lost, or what the
+        engine has closed it with.
+        """
+    def push(self, kind: int, data: Any, /) -> bool:
+        """Sends a message: text (kind 1: str, or bytes-like in UTF-8) or binary (2: bytes-like).
+
+        It is taken in any case. False: wait until `waiting` is false before the next one.
+        Raises BodyBroken if the client has gone.
+        """
+    def close(self, code: int, reason: str, /) -> None:
+        """Closes the WebSocket; messages that still come are thrown away."""
+    def subscribe(self, topic: str, /) -> None:
+        """Has the engine send what is published on a topic."""
+    def unsubscribe(self, topic: str, /) -> None:
+        """Has it send no more."""
     def leave(self) -> None:
         """Gives the engine's memory back when the response is complete, though the coroutine goes on.
 
@@ -181,6 +211,11 @@ class Runner:
         uptime (seconds), connections (open now), accepted (since the start), requests (heads parsed since the
         start), in_flight (given to workers and not done), refused (for want of room), queued (no worker has begun
         them).
+        """
+    def publish(self, topic: str, kind: int, data: Any, /) -> bool:
+        """Has the engine send a message, as of `push`, to all WebSockets that have subscribed to a topic.
+
+        False: the engine has no WebSockets. Raises BufferError if 64 MiB wait to be published.
         """
     def workers(self) -> list[dict[str, Any]]:
         """The workers that are attached, by place; none after `close`.

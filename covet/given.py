@@ -23,9 +23,11 @@ DURATIONS = frozenset(
         "timeout_graceful_shutdown",
         "timeout_worker_healthcheck",
         "workers_lifetime",
+        "ws_ping_interval",
+        "ws_ping_timeout",
     }
 )
-LISTS = frozenset({"bind", "reload_dirs", "reload_excludes", "reload_includes"})
+LISTS = frozenset({"bind", "reload_dirs", "reload_excludes", "reload_includes", "ws_origins"})
 PATHS = frozenset({"app_dir", "control_socket", "log_config", "pid_file", "uds"})
 
 

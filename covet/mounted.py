@@ -52,6 +52,9 @@ def entry_of(
 
     async def call(x: Exchange) -> Any:
         prefix, params = prefix_of(x)
+        if x.websocket:
+            await _websocket(asgi, x, prefix, params, context)
+            return None
         if isinstance(x, AsgiExchange):
             scope = dict(x.original_scope)
             scope["root_path"] = scope.get("root_path", "").rstrip("/") + prefix
@@ -85,6 +88,25 @@ def _scope_of(x: Exchange, prefix: str, params: Mapping[str, str], context: "Con
     scope["app_root_path"] = outer
     scope["path_params"] = dict(params)
     return scope
+
+
+async def _websocket(asgi: AsgiApp, x: Exchange, prefix: str, params: Mapping[str, str], context: "Context") -> None:
+    from covet.asgi.socket import AsgiSocket
+
+    if isinstance(x, AsgiSocket):
+        scope = dict(x.original_scope)
+        scope["root_path"] = scope.get("root_path", "").rstrip("/") + prefix
+    else:
+        from covet.interfaces.asgi_socket import run, socket_scope
+
+        scope = socket_scope(x, context.root_path, context.state)
+        scope["root_path"] = context.root_path + prefix
+    scope["path_params"] = {**scope.get("path_params", {}), **params}
+    scope["app_root_path"] = scope.get("app_root_path", context.root_path)
+    if isinstance(x, AsgiSocket):
+        await x.hand_over(asgi, scope)
+    else:
+        await run(asgi, x, scope)
 
 
 async def _over_the_engine(asgi: AsgiApp, x: Exchange, scope: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from covet.dependant import Dependant, add_unnamed, get_dependant
-from covet.routing import PARAMETER, NoMatchFound, Route, path_for
+from covet.routing import PARAMETER, WEBSOCKET, NoMatchFound, Route, path_for
 
 if TYPE_CHECKING:
     from covet.core import Exchange
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from covet.requests import Context
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
-WEBSOCKET = "WEBSOCKET"
-"""The method by which the engine knows WebSocket routes."""
 
 
 class Mount(Route):
@@ -143,6 +141,11 @@ class WebSocketRoute(Route):
         self.dependency_overrides_provider = dependency_overrides_provider
         self.dependant: Dependant = get_dependant(self.param_names, endpoint, scope="function")
         add_unnamed(self.dependant, self.dependencies, self.param_names)
+
+    def make_entry(self, context: "Context", *, generate: bool) -> "CallEntry":
+        from covet.wsdispatch import entry_of
+
+        return (entry_of(self, context), 200, False)
 
 
 APIWebSocketRoute = WebSocketRoute

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from covet.routers import APIRouter as APIRouter
     from covet.routers import APIRouter as Router  # noqa: F401
 
+WEBSOCKET = "WEBSOCKET"
+"""The method by which the engine knows WebSocket routes; no request has it."""
+
 PARAMETER = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)(?::([a-zA-Z_][a-zA-Z0-9_]*))?\}")
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 NUMBERED = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT")
@@ -197,7 +200,7 @@ def all_methods(routes: Sequence[Route]) -> tuple[str, ...]:
 
 def allowed_methods(routes: Sequence[Route], path: str) -> list[str]:
     """The methods of all routes that a decoded path fits, in order."""
-    return sorted({method for route in routes if route.matches(path) for method in route.methods})
+    return sorted({method for route in routes if route.matches(path) for method in route.methods} - {WEBSOCKET})
 
 
 _ELSEWHERE = {

@@ -75,3 +75,9 @@ class RunOptions(TypedDict, total=False):
     workers_max: int | None
     workers_max_rss: int | str | None
     workers_min: int | None
+    ws_max_queue: int
+    ws_max_size: int | str
+    ws_origins: str | Iterable[str] | None
+    ws_per_message_deflate: bool
+    ws_ping_interval: float | str | None
+    ws_ping_timeout: float | str | None

@@ -27,9 +27,9 @@ class Worker:
         self._calls = app.calls(settings, state)
         memory, doorbell, *loops = channel
         self._runner = Runner(memory, place, doorbell, loops)
-        self._figures = app.figures
-        if self._figures is not None:
-            self._figures.attach(self._runner)
+        self._attached = [user for user in (app.figures, app.topics) if user is not None]
+        for user in self._attached:
+            user.attach(self._runner)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begins to take requests on a loop."""
@@ -54,6 +54,6 @@ class Worker:
 
     def close(self) -> None:
         """Takes no more requests and lets go of the channel."""
-        if self._figures is not None:
-            self._figures.detach(self._runner)
+        for user in self._attached:
+            user.detach(self._runner)
         self._runner.close()

@@ -16,6 +16,7 @@ SOURCES = (
     "request.c",
     "params.c",
     "fields.c",
+    "socket.c",
     "asgi.c",
     "respond.c",
     "outcome.c",

@@ -85,7 +85,7 @@ static int call_route(Runner *r, Driver *lane, Exchange *x) {
     r->stepping = x;
     if (entry->slow != 0) {
         entry->slow--;
-        covet_port_publish(&r->port); /* what is answered need not wait for this one too */
+        runner_tell(r); /* what is answered need not wait for this one too */
     }
     int64_t before = r->clock;
     int status = drive(r, lane, x, PyObject_CallFunctionObjArgs(entry->call, (PyObject *)x, NULL));
@@ -244,7 +244,7 @@ static int drain(Runner *r) {
         if (!r->serving) {
             return 0;
         }
-        covet_port_publish(&r->port);
+        runner_tell(r);
         if (r->begun >= BUDGET || r->time_is_up) {
             return 1;
         }
@@ -267,7 +267,7 @@ PyObject *runner_drain(PyObject *self, PyObject *unused) {
     int more = drain(r);
     r->draining = 0;
     if (more != 0 && r->serving) {
-        covet_port_publish(&r->port);
+        runner_tell(r);
         covet_port_again(&r->port);
     }
     if (more >= 0 && r->fatal != NULL) {

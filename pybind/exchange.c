@@ -21,7 +21,7 @@ Exchange *exchange_new(Runner *r, covet_id id, covet_slot *slot) {
     x->status = 200;
     Py_INCREF((PyObject *)x);
     r->live[(uint32_t)id] = x;
-    r->in_flight++;
+    r->in_flight += slot->kind != COVET_KIND_CONTROL;
     return x;
 }
 
@@ -40,6 +40,7 @@ void exchange_detach(Exchange *x) {
         return;
     }
     memcpy(copy, x->slot, offsetof(covet_slot, engine_flags));
+    ((covet_slot *)copy)->close_code = x->slot->close_code;
     ((covet_slot *)copy)->engine_flags = __atomic_load_n(&x->slot->engine_flags, __ATOMIC_SEQ_CST);
     memcpy(copy + sizeof(covet_slot), x->data, size);
     x->copy = copy;
@@ -51,8 +52,10 @@ void exchange_detach(Exchange *x) {
 void exchange_leave(Exchange *x, covet_slot *slot) {
     Runner *r = x->runner;
     r->live[(uint32_t)x->id] = NULL;
-    r->in_flight--;
-    covet_port_tell(&r->port, slot, x->id, x->unsaid | COVET_W_DONE);
+    if (slot->kind != COVET_KIND_CONTROL) { /* which the engine ends */
+        r->in_flight--;
+        covet_port_tell(&r->port, slot, x->id, x->unsaid | COVET_W_DONE);
+    }
     runner_flush(r);
     Py_DECREF((PyObject *)x);
 }
@@ -77,9 +80,10 @@ static void call_once(Runner *r, PyObject **callback) {
 void exchange_settle(Exchange *x) {
     Runner *r = x->runner;
     covet_slot *slot = x->live;
-    if (!x->concluded || !x->done || x->kept != NULL || slot == NULL) {
+    if (!x->concluded || !x->done || x->kept != NULL || x->first_waiting != NULL || slot == NULL) {
         return;
     }
+    socket_flush(x);
     PyObject *waiter = x->waiter;
     x->waiter = NULL;
     x->live = NULL; /* first: clearing may run any code */
@@ -116,6 +120,10 @@ void exchange_news(Exchange *x) {
     if (x->kept != NULL && exchange_push_kept(x)) {
         exchange_settle(x);
     }
+    if (x->first_waiting != NULL) {
+        socket_push_waiting(x);
+        exchange_settle(x);
+    }
     if (x->live != NULL && exchange_told_to_stop(x)) {
         call_once(x->runner, &x->on_cancel);
     }
@@ -132,6 +140,8 @@ static void exchange_dealloc(PyObject *self) {
     Py_CLEAR(x->waiter);
     Py_CLEAR(x->on_cancel);
     exchange_drop_kept(x);
+    socket_drop_waiting(x);
+    socket_drop_part(x);
     Py_CLEAR(x->runner);
     PyMem_Free(x->copy);
     PyObject_Free(self);
@@ -212,6 +222,12 @@ static PyMethodDef exchange_methods[] = {
     {"finish", exchange_finish, METH_NOARGS, NULL},
     {"abort", exchange_abort, METH_NOARGS, NULL},
     {"leave", exchange_leave_early, METH_NOARGS, NULL},
+    {"accept", exchange_accept, METH_O, NULL},
+    {"message", exchange_message, METH_NOARGS, NULL},
+    {"push", FAST(exchange_push), METH_FASTCALL, NULL},
+    {"subscribe", exchange_subscribe, METH_O, NULL},
+    {"unsubscribe", exchange_unsubscribe, METH_O, NULL},
+    {"close", FAST(exchange_close), METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -88,7 +88,7 @@ PyObject *outcome(Runner *r, Exchange *x, PyObject *result, char *stage) {
     if (result == NULL) {
         return failed(r, x, stage);
     }
-    return *stage != STAGE_HANDLER || x->done ? NULL : answer(r, x, result, stage);
+    return *stage != STAGE_HANDLER || x->done || x->accepted ? NULL : answer(r, x, result, stage);
 }
 
 /* Ends an exchange after its chain of coroutines; any exception is kept. */
@@ -103,7 +103,9 @@ void conclude(Exchange *x) {
     if (!x->done && x->live != NULL && !x->started && !exchange_lost(x)) {
         plain_failure(x);
     }
-    if (!x->done) {
+    if (!x->done && x->accepted) {
+        socket_close(x, 1000, "", 0);
+    } else if (!x->done) {
         exchange_cut(x);
     }
     exchange_settle(x);

@@ -446,6 +446,18 @@ void covet_port_drop_body(covet_port *port, covet_slot *slot, covet_id id) {
     covet_port_tell(port, slot, id, 0);
 }
 
+int covet_port_drop_message(covet_port *port, covet_slot *slot, covet_id id) {
+    uint32_t head = slot->in.head;
+    covet_block block = slot->in.piece[head % COVET_RING].block;
+    STORE_ORDERED(&slot->in.head, head + 1); /* before the flag is read: the loop does it the other way round */
+    covet_port_free(port, block, id);
+    int waits = (LOAD_ORDERED(&slot->engine_flags) & COVET_E_WAITS) != 0;
+    if (waits) {
+        covet_port_tell(port, slot, id, 0);
+    }
+    return waits;
+}
+
 int covet_port_push_body(covet_port *port, covet_slot *slot, covet_id id, covet_block block, uint32_t len) {
     uint32_t tail = slot->out.tail;
     if (tail - LOAD_ORDERED(&slot->out.head) >= COVET_RING) {

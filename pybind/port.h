@@ -101,6 +101,8 @@ uint32_t covet_port_block_size(const covet_port *port, covet_block block);
  * the loop that there is room again. */
 const covet_piece *covet_port_peek_body(const covet_port *port, const covet_slot *slot);
 void covet_port_drop_body(covet_port *port, covet_slot *slot, covet_id id);
+/* The same, but the loop is only told if it waits for room: 1 = it was. */
+int covet_port_drop_message(covet_port *port, covet_slot *slot, covet_id id);
 /* Response body: 1 = queued, 0 = the ring is full (wait for a notice). */
 int covet_port_push_body(covet_port *port, covet_slot *slot, covet_id id, covet_block block, uint32_t len);
 

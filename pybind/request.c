@@ -43,7 +43,28 @@ GETTER(method) {
     return method != METHOD_OTHER && method < NUM_METHODS ? new_ref(x->runner->types->methods[method])
                                                           : latin_of(x, x->slot->verb);
 }
-GETTER(scheme) { SELF return PyUnicode_FromString(x->slot->request_flags & COVET_R_TLS ? "https" : "http"); }
+GETTER(scheme) {
+    SELF
+    static const char *const schemes[] = {"http", "https", "ws", "wss"};
+    int socket = x->slot->kind == COVET_KIND_SOCKET, tls = (x->slot->request_flags & COVET_R_TLS) != 0;
+    return PyUnicode_FromString(schemes[2 * socket + tls]);
+}
+GETTER(websocket) { SELF return PyBool_FromLong(x->slot->kind == COVET_KIND_SOCKET); }
+GETTER(close_reason) {
+    SELF
+    const covet_slot *s = x->slot;
+    size_t len = s->close_len <= COVET_CLOSE_REASON ? s->close_len : 0;
+    return PyUnicode_DecodeUTF8((const char *)s->close_reason, (Py_ssize_t)len, "replace");
+}
+GETTER(waiting) {
+    (void)unused;
+    return PyBool_FromLong(((Exchange *)self)->first_waiting != NULL);
+}
+GETTER(ended) {
+    SELF
+    uint32_t flags = __atomic_load_n(&x->slot->engine_flags, __ATOMIC_SEQ_CST);
+    return PyBool_FromLong((flags & (COVET_E_BODY_END | COVET_E_CANCELLED)) != 0);
+}
 GETTER(http_version) {
     SELF
     static const char *const later[] = {"", "2", "3"};
@@ -130,6 +151,7 @@ PyGetSetDef exchange_getset[] = {
     FIELD(target),       FIELD(path),    FIELD(raw_path),       FIELD(host),       FIELD(query_string),
     FIELD(client),       FIELD(server),  FIELD(content_length), FIELD(num_params), FIELD(cancelled),
     FIELD(lost),         FIELD(started), FIELD(done),           {"state", get_state, set_state, NULL, NULL},
+    FIELD(websocket),    FIELD(close_reason),    FIELD(waiting),        FIELD(ended),
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -235,23 +235,26 @@ PyObject *exchange_respond(PyObject *self, PyObject *args) {
     return written < 0 ? NULL : PyBool_FromLong(written);
 }
 
+int exchange_head(Exchange *x, int status, int media, const uint8_t *fields, size_t len, int64_t length) {
+    uint8_t flags, *room = check_fields(fields, len, &flags) < 0 ? NULL : room_for(x, len, 0, 0);
+    if (room != NULL) {
+        write_head(x, status, media, flags, len, length);
+        memcpy(room, fields, len);
+    }
+    return room != NULL;
+}
+
 PyObject *exchange_start(PyObject *self, PyObject *args) {
     Exchange *x = (Exchange *)self;
     int status, media;
     const char *fields;
     Py_ssize_t len;
     long long length;
-    uint8_t flags;
     if (!PyArg_ParseTuple(args, "iiy#L", &status, &media, &fields, &len, &length) || !media_is_known(media) ||
-        !startable(x, status) || check_fields((const uint8_t *)fields, (size_t)len, &flags) < 0) {
+        !startable(x, status) ||
+        !exchange_head(x, status, media, (const uint8_t *)fields, (size_t)len, length < 0 ? -1 : length)) {
         return NULL;
     }
-    uint8_t *room = room_for(x, (size_t)len, 0, 0);
-    if (room == NULL) {
-        return NULL;
-    }
-    write_head(x, status, media, flags, (size_t)len, length < 0 ? -1 : length);
-    memcpy(room, fields, (size_t)len);
     exchange_say(x, COVET_W_HEAD);
     Py_RETURN_NONE;
 }
@@ -260,10 +263,10 @@ static int streaming(const Exchange *x) {
     if (!writable(x)) {
         return 0;
     }
-    if (!x->started) {
+    if (!x->started || x->accepted) {
         PyErr_SetString(PyExc_RuntimeError, "the response has not been started");
     }
-    return x->started;
+    return x->started && !x->accepted;
 }
 
 PyObject *exchange_send(PyObject *self, PyObject *data) {
@@ -299,7 +302,7 @@ PyObject *exchange_finish(PyObject *self, PyObject *unused) {
 }
 
 void exchange_cut(Exchange *x) {
-    if (x->live == NULL || (x->done && x->kept == NULL)) {
+    if (x->live == NULL || (x->done && x->kept == NULL && x->first_waiting == NULL)) {
         return;
     }
     x->done = 1;
@@ -308,6 +311,7 @@ void exchange_cut(Exchange *x) {
     } else {
         exchange_say(x, COVET_W_ABORT);
     }
+    socket_drop_waiting(x);
     exchange_drop_kept(x); /* giving a buffer back may run any code */
     exchange_settle(x);
 }

@@ -12,12 +12,19 @@
 
 /* ---- later, on the event loop --------------------------------------------------- */
 
+void runner_tell(Runner *r) {
+    if (r->open_list != NULL) {
+        sockets_flush(r);
+    }
+    covet_port_publish(&r->port);
+}
+
 static PyObject *do_flush(PyObject *self, PyObject *unused) {
     Runner *r = (Runner *)self;
     (void)unused;
     r->flush_due = 0;
     if (r->attached) {
-        covet_port_publish(&r->port);
+        runner_tell(r);
     }
     Py_RETURN_NONE;
 }
@@ -34,7 +41,7 @@ void runner_flush(Runner *r) {
         Py_DECREF(handle);
     } else { /* the event loop is closed: nobody else will */
         PyErr_Clear();
-        covet_port_publish(&r->port);
+        runner_tell(r);
     }
     PyErr_Restore(type, value, trace);
 }
@@ -283,6 +290,10 @@ static void stop_serving(Runner *r) {
 static void end_exchange(Runner *r, Exchange *x) {
     Py_INCREF((PyObject *)x);
     x->concluded = 1;
+    if (x->slot->kind == COVET_KIND_SOCKET) {
+        socket_close(x, 1012, "", 0);
+        socket_drop_waiting(x); /* nobody will be there to go on */
+    }
     exchange_cut(x);
     exchange_settle(x);
     if (r->live[(uint32_t)x->id] == x) { /* it is being settled this very moment */
@@ -304,8 +315,8 @@ static void close_runner(Runner *r) {
     }
     runner_drop_lane(r);
     if (r->attached) {
+        runner_tell(r);
         r->attached = 0;
-        covet_port_publish(&r->port);
         covet_port_detach(&r->port);
     }
     PyObject *none = do_retry((PyObject *)r, NULL);
@@ -383,6 +394,7 @@ static PyMethodDef runner_methods[] = {
     {"close", runner_close, METH_NOARGS, NULL},
     {"figures", runner_figures, METH_NOARGS, NULL},
     {"workers", runner_workers, METH_NOARGS, NULL},
+    {"publish", (PyCFunction)(void (*)(void))runner_publish_message, METH_FASTCALL, NULL},
     {"_drain", runner_drain, METH_NOARGS, NULL},
     {"_step", runner_step, METH_NOARGS, NULL},
     {"_flush", do_flush, METH_NOARGS, NULL},

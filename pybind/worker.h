@@ -34,6 +34,16 @@ typedef struct {
     Py_ssize_t at;
 } Kept;
 
+/* A WebSocket's record that is not yet written as a whole. */
+typedef struct Waiting {
+    struct Waiting *next;
+    PyObject *owner; /* of the bytes */
+    const uint8_t *bytes;
+    size_t len, at;
+    uint16_t topic;
+    uint8_t kind;
+} Waiting;
+
 /* One request and its response; see core.pyi. No member points into the
  * channel once `live` is NULL. */
 struct Exchange {
@@ -60,6 +70,17 @@ struct Exchange {
     char news; /* there was news while nobody waited */
     char told_continue;
     char took_whole;
+    /* WebSockets, and the runner's control exchange */
+    char accepted;
+    char listed;       /* on the runner's list of those with an open piece */
+    covet_block open;  /* the piece that is being filled; 0 is none */
+    uint32_t open_len, open_size;
+    uint32_t taken;    /* bytes of the oldest incoming piece that have been read */
+    uint8_t *part;     /* what has come of a message */
+    size_t part_len, part_size;
+    size_t waiting_bytes;
+    Waiting *first_waiting, *last_waiting;
+    Exchange *next_open;
 };
 
 /* The coroutine-like object inside a lane's task. */
@@ -122,6 +143,7 @@ struct Runner {
     int64_t tick;       /* by how much it moves */
     Exchange **live; /* by slot index; owned */
     Exchange *starved;
+    Exchange *open_list;
     uint64_t in_flight;
     uint64_t left; /* exchanges that were left, while their coroutines go on */
     Call *calls;
@@ -190,6 +212,23 @@ void exchange_cut(Exchange *x);      /* gives the response up */
 int exchange_push_kept(Exchange *x); /* 1 all out, 0 waits */
 void exchange_drop_kept(Exchange *x);
 void exchange_say(Exchange *x, uint32_t flags); /* tells now, and what was left unsaid */
+/* Writes the head of a response. 0: an exception is set. */
+int exchange_head(Exchange *x, int status, int media, const uint8_t *fields, size_t len, int64_t length);
+
+/* socket.c */
+PyObject *exchange_accept(PyObject *self, PyObject *fields);
+PyObject *exchange_push(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *exchange_subscribe(PyObject *self, PyObject *topic);
+PyObject *exchange_unsubscribe(PyObject *self, PyObject *topic);
+PyObject *exchange_close(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *exchange_message(PyObject *self, PyObject *unused);
+PyObject *runner_publish_message(PyObject *self, PyObject *const *args, Py_ssize_t count);
+void socket_close(Exchange *x, uint16_t code, const char *reason, size_t len);
+void socket_flush(Exchange *x);        /* hands the open piece over */
+void socket_push_waiting(Exchange *x); /* writes what waits for room */
+void socket_drop_waiting(Exchange *x);
+void socket_drop_part(Exchange *x);
+void sockets_flush(Runner *runner);    /* hands all open pieces over */
 
 /* outcome.c: from the end of a coroutine to the response */
 PyObject *outcome(Runner *runner, Exchange *x, PyObject *result, char *stage);
@@ -222,6 +261,7 @@ PyObject *runner_workers(PyObject *self, PyObject *unused);
 /* runner.c */
 extern PyType_Spec runner_spec;
 void runner_flush(Runner *runner); /* publishes soon */
+void runner_tell(Runner *runner);  /* publishes now */
 void runner_complain(Runner *runner, PyObject *about); /* of the current exception, which nobody takes */
 void runner_starve(Exchange *x);   /* news in a few milliseconds, for want of blocks */
 

@@ -11,6 +11,7 @@ from covet.asgi.exchange import JSON, AsgiExchange
 from covet.asgi.request import AsgiContext
 from covet.asgi.router import Match, Router
 from covet.asgi.serving import complete
+from covet.asgi.socket import AsgiSocket
 from covet.concurrency import set_threads
 from covet.config import Settings
 from covet.core import Exchange, pack_fields
@@ -19,7 +20,7 @@ from covet.interfaces.answers import plain_answer, toggled
 from covet.interfaces.native import calls_of, param_names
 from covet.lifespan import Lifespan
 from covet.middleware.registry import Placement
-from covet.routing import Route
+from covet.routing import WEBSOCKET, Route
 
 if TYPE_CHECKING:
     from covet.app import CovetPy
@@ -53,6 +54,7 @@ class Version:
         self._handlers = len(app.exception_handlers)
         self._forward_unmatched = app.answers_unmatched
         self._router = Router(self._routes, redirect_slashes=settings.redirect_slashes)
+        self._sockets = Router(self._routes, redirect_slashes=False, sockets=True)
         self._context = AsgiContext(app, param_names(self._routes), {})
         self._calls = calls_of(self._routes, self._context, settings, placement)
         self._constants = {n: route.constant for n, route in enumerate(self._routes, 1) if route.constant is not None}
@@ -84,6 +86,17 @@ class Version:
                 raise  # middleware comes next
             await self._fail(cast(Exchange, x), error)
         _conclude(x)
+
+    async def serve_socket(self, x: AsgiSocket) -> None:
+        """Routes a WebSocket and calls its handler; without a route it is refused."""
+        match = self._sockets.lookup(x.raw_path, WEBSOCKET)
+        x.route, x.params = match.route, match.params
+        entry = self._calls.entries[match.route] if match.status == 0 else None
+        if entry is None:
+            await x.connect()
+            await x.refuse(400 if match.status == 400 else 404)
+            return
+        await entry[0](cast(Exchange, x))
 
     def _tell_scope(self, x: AsgiExchange, route: Route) -> None:
         """Middleware reads there what was matched, once it has the answer."""
@@ -202,8 +215,9 @@ class AsgiApplication:
         elif kind == "lifespan":
             await self._live(scope, receive, send)
         elif kind == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1000, "reason": ""})
+            x = AsgiSocket(scope, receive, send, self.app.topics.local)
+            x.lifespan_state = scope.get("state", self.state)
+            await self.current().serve_socket(x)
         else:
             raise ValueError(f"a CovetPy application does not know ASGI scopes of type {kind!r}")
 

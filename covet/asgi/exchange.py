@@ -56,6 +56,8 @@ class AsgiExchange(ScopeHead):
         max_body: the largest request body in bytes; 0 is no limit.
     """
 
+    websocket = False
+
     __slots__ = (
         "_bodiless", "_body_ended", "_held", "_late", "_left", "_max_body", "_news", "_on_cancel", "_outgoing",
         "_over", "_pieces", "_pulling", "_pump", "_reader", "_receive", "_received", "_room_to_read", "_send",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from covet.asgi.several import match_several
-from covet.routing import PARAMETER, PATTERNS, Route, all_methods
+from covet.routing import PARAMETER, PATTERNS, WEBSOCKET, Route, all_methods
 
 ENCODED_SLASH = b"\0"
 """Stands for "%2F" in a decoded path: a path with a NUL is refused and no pattern has one."""
@@ -92,25 +92,27 @@ class Router:
 
     Args:
         routes: the routes; of two with the same method and shape the first one counts.
+        sockets: the routes of WebSockets are meant, whose method is WEBSOCKET; else they are left out.
         redirect_slashes: a path that is found only with its trailing slash added or taken away gets 307, not 404.
 
     Raises:
         ValueError: a path is no pattern.
     """
 
-    def __init__(self, routes: Sequence[Route], *, redirect_slashes: bool = True) -> None:
+    def __init__(self, routes: Sequence[Route], *, redirect_slashes: bool = True, sockets: bool = False) -> None:
         self._redirect_slashes = redirect_slashes
         self._static: dict[bytes, dict[str, int]] = {}
         patterns: dict[tuple[object, ...], _Pattern] = {}
         for number, route in enumerate(routes, 1):
-            if not route.by_path:
+            wanted = [method for method in route.methods if (method == WEBSOCKET) is sockets]
+            if not route.by_path or not wanted:
                 continue
             parts = parse(route.path)
             if all(not kind for kind, _ in parts):
                 methods = self._static.setdefault(b"".join(text for _, text in parts), {})
             else:
                 methods = patterns.setdefault(_order(parts), _compiled(parts)).methods
-            for method in route.methods:
+            for method in wanted:
                 methods.setdefault(method, number)
         self._root = _Node()
         for _, pattern in sorted(patterns.items(), key=lambda item: item[0]):

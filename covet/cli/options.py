@@ -191,6 +191,27 @@ ENGINE = in_section(
     option("--enable-jit/--no-enable-jit", default=None, help="Code made at start-up for each route."),
 )
 
-RUN_OPTIONS = [*APPLICATION, *ADDRESSES, *WORKERS, *RELOAD, *LOGS, *PROTOCOL, *LIMITS, *ENGINE]
+WEBSOCKETS = in_section(
+    "WebSockets",
+    option("--ws-max-size", type=SIZE, help="Largest message, such as 16MB."),
+    option("--ws-max-queue", type=int, help="Messages that may wait for a handler; then its client has to wait."),
+    option("--ws-ping-interval", type=DURATION, help="Ping a client that has been quiet for so long."),
+    option("--ws-ping-timeout", type=DURATION, help="Close the connection if it does not answer for so long."),
+    option(
+        "--ws-per-message-deflate",
+        type=bool,
+        metavar="BOOLEAN",
+        help="Compress messages if the client can; true or false.",
+    ),
+    option(
+        "--ws-origin",
+        "ws_origins",
+        type=Texts("ORIGIN", ","),
+        multiple=True,
+        help="Only pages of these origins may connect, such as https://example.com; several times.",
+    ),
+)
+
+RUN_OPTIONS = [*APPLICATION, *ADDRESSES, *WORKERS, *RELOAD, *LOGS, *PROTOCOL, *LIMITS, *WEBSOCKETS, *ENGINE]
 
 version = click.version_option(__version__, prog_name="covet", message="%(prog)s %(version)s")

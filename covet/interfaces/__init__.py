@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from covet.config import ServeOptions, Settings
     from covet.core import Exchange
     from covet.figures import Figures
+    from covet.topics import Topics
 
 CallEntry = tuple[Callable[["Exchange"], Any], int, bool] | None
 
@@ -52,6 +53,10 @@ class Application(Protocol):
     @property
     def figures(self) -> "Figures | None":
         """Where the application looks for the engine's figures, if it does."""
+
+    @property
+    def topics(self) -> "Topics | None":
+        """Where the application publishes to, if it does."""
 
     def engine(self) -> dict[str, Any]:
         """The part of the engine's configuration that the application decides: its routes."""

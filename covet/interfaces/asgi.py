@@ -38,6 +38,7 @@ class AsgiApplication:
 
     interface = "asgi"
     figures = None
+    topics = None
 
     def __init__(self, app: AsgiApp, lifespan: str = "auto", root_path: str = "") -> None:
         self._app = app
@@ -46,7 +47,7 @@ class AsgiApplication:
         self.settings = Settings()
 
     def engine(self) -> dict[str, Any]:
-        return {"forward_unmatched": True, "routes": []}
+        return {"forward_unmatched": True, "forward_sockets": True, "routes": []}
 
     def drain(self) -> None:
         """Nothing is to be done: the interface knows no such thing."""
@@ -76,6 +77,10 @@ def _call_of(app: AsgiApp, root_path: str, state: Mapping[str, Any]) -> Callable
     prefix = root_path.encode()
 
     def call(x: Exchange) -> Any:
+        if x.websocket:
+            from covet.interfaces.asgi_socket import run, socket_scope
+
+            return run(app, x, socket_scope(x, root_path, state))
         scope = x.scope(template)
         # Applications write into a scope, so nothing in it is shared between requests.
         scope["asgi"] = {"version": "3.0", "spec_version": "2.4"}

@@ -16,7 +16,7 @@ from covet.interfaces import Lifespan as LifespanProtocol
 from covet.lifespan import Lifespan
 from covet.middleware.registry import NO_MIDDLEWARE, Placement
 from covet.requests import Context, Converters
-from covet.routing import Route, allowed_methods
+from covet.routing import WEBSOCKET, Route, allowed_methods
 
 if TYPE_CHECKING:
     from covet.app import CovetPy
@@ -33,6 +33,7 @@ class CovetApplication:
         self._root_path = root_path
         self._threads = threads
         self.figures = app.figures
+        self.topics = app.topics
         self._asgi: AsgiApplication | None = None
 
     @property
@@ -42,7 +43,13 @@ class CovetApplication:
     def engine(self) -> dict[str, Any]:
         placement = self._placement
         if placement.outer:
-            return {"forward_unmatched": True, "routes": [], "guards": placement.guards}
+            sockets = any(WEBSOCKET in route.methods for route in self.app.routes)
+            return {
+                "forward_unmatched": True,
+                "forward_sockets": sockets,
+                "routes": [],
+                "guards": placement.guards,
+            }
         return {
             "guards": placement.guards,
             "forward_unmatched": self.app.answers_unmatched or bool(placement),

@@ -34,6 +34,7 @@ class WsgiApplication:
 
     interface = "wsgi"
     figures = None
+    topics = None
 
     def __init__(self, app: WsgiApp, root_path: str = "", threads: int = 40, *, several: bool = False) -> None:
         self._app = app

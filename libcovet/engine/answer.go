@@ -199,12 +199,18 @@ func (l *loop) write(s *session, c *netio.Conn, o *owed, slot *bridge.Slot) bool
 		if flags&bridge.WorkerHead == 0 {
 			return l.notStarted(s, c, o, slot, flags)
 		}
-		if !l.writeHead(s, c, o, slot, flags) {
+		if o.socket && !l.acceptSocket(s, c, o, slot) {
+			return false
+		}
+		if !o.started && !l.writeHead(s, c, o, slot, flags) {
 			return false
 		}
 		if o.ended {
 			return true
 		}
+	}
+	if o.socket {
+		return l.writeMessages(s, c, o, slot)
 	}
 	if !l.writePieces(c, o, slot) {
 		return false

@@ -42,6 +42,13 @@ type Config struct {
 	RootPath           string           `json:"root_path"`
 	ForwardUnmatched   bool             `json:"forward_unmatched"`
 	ForwardRedirects   bool             `json:"forward_redirects"`
+	ForwardSockets     bool             `json:"forward_sockets"` // workers answer WebSockets that no route matches
+	WSMaxSize          int64            `json:"ws_max_size"`
+	WSMaxQueue         int              `json:"ws_max_queue"`
+	WSPingIntervalMS   int64            `json:"ws_ping_interval_ms"`
+	WSPingTimeoutMS    int64            `json:"ws_ping_timeout_ms"`
+	WSPerMessage       bool             `json:"ws_per_message_deflate"`
+	WSOrigins          *[]string        `json:"ws_origins"` // nil allows all
 	AccessLog          bool             `json:"access_log"`
 	AccessLogFormat    string           `json:"access_log_format"`
 	LogLevel           string           `json:"log_level"`
@@ -116,6 +123,7 @@ func defaults() Config {
 		MemoryPoolBytes: 1 << 30, ConnectionPoolSize: 256, MaxBodyBytes: 100 << 20,
 		RedirectSlashes: true, LogLevel: "info", ServerHeader: "covet", DateHeader: true,
 		Backpressure: 1024, Exchanges: 4096, accessTo: os.Stdout,
+		WSMaxSize: 16 << 20, WSMaxQueue: 32, WSPingIntervalMS: 20000, WSPingTimeoutMS: 20000, WSPerMessage: true,
 	}
 }
 
@@ -160,6 +168,10 @@ func (c *Config) check() error {
 		{"body_timeout", c.BodyMS, 1, 1 << 40},
 		{"backpressure", int64(c.Backpressure), 0, 1 << 20},
 		{"exchanges", int64(c.Exchanges), 1, 1 << 20},
+		{"ws_max_size", c.WSMaxSize, 1, 1 << 40},
+		{"ws_max_queue", int64(c.WSMaxQueue), 1, 1 << 20},
+		{"ws_ping_interval", c.WSPingIntervalMS, 0, 1 << 40},
+		{"ws_ping_timeout", c.WSPingTimeoutMS, 0, 1 << 40},
 	} {
 		if r.value < r.least || r.value > r.most {
 			return fmt.Errorf("%s must be from %d to %d, not %d", r.name, r.least, r.most, r.value)

@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/covetpy/covetpy/bridge"
 )
 
 const (
@@ -82,6 +84,16 @@ func (c *crew) retire(place int) {
 			c.members[i].retired = true
 		}
 	}
+}
+
+// isRetired reports whether the worker of an exchange gets nothing more.
+func (c *crew) isRetired(slot *bridge.Slot) bool {
+	for i := range c.members {
+		if slot.BegunBy(c.members[i].place) {
+			return c.members[i].retired
+		}
+	}
+	return true
 }
 
 func (c *crew) forget(place int) {

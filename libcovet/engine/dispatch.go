@@ -6,6 +6,7 @@ import (
 	"github.com/covetpy/covetpy/bridge"
 	"github.com/covetpy/covetpy/libcovet/exchange"
 	"github.com/covetpy/covetpy/libcovet/netio"
+	"github.com/covetpy/covetpy/libcovet/websocket"
 )
 
 // inlineBody is the most body bytes in bytes that travel with the head.
@@ -47,6 +48,9 @@ func (l *loop) dispatch(s *session, c *netio.Conn, p []byte, n int) int {
 		return n
 	}
 	defer l.unguard()
+	if r.Has(exchange.Upgrade) && l.routes.sockets != nil && websocket.IsUpgrade(r) {
+		return l.dispatchSocket(s, c, n, keepAlive)
+	}
 	m := &l.match
 	l.routes.table.Lookup(r.Head, r.Path, r.Method, r.Verb.Of(r.Head), r.Has(exchange.Escaped), m)
 	if m.Status == 0 {
@@ -157,13 +161,16 @@ func (l *loop) toWorker(s *session, c *netio.Conn, p []byte, n int, keepAlive bo
 	if limit := l.engine.config.LimitConcurrency; limit > 0 && l.engine.inFlight() >= uint64(limit) {
 		return l.unavailable(s, c, n)
 	}
+	if l.port.Used()-l.sockets >= l.engine.config.Exchanges {
+		return l.noRoom(s, c, n)
+	}
 	id, slot, ok := l.port.Begin()
 	if !ok {
 		return l.noRoom(s, c, n)
 	}
 	r := &l.request
 	inline := wholeBody(r, p[n:])
-	if !l.fill(id, slot, c, p[n:], inline) {
+	if !l.fill(id, slot, c, p[n:], inline, bridge.KindHTTP) {
 		l.port.Release(id)
 		return l.noRoom(s, c, n)
 	}
@@ -214,9 +221,11 @@ func wholeBody(r *exchange.Request, rest []byte) int {
 
 // fill writes the request part of a slot. It reports false when there is no
 // memory for it.
-func (l *loop) fill(id bridge.ID, slot *bridge.Slot, c *netio.Conn, rest []byte, inline int) bool {
+func (l *loop) fill(id bridge.ID, slot *bridge.Slot, c *netio.Conn, rest []byte, inline int, kind uint8) bool {
 	r, m := &l.request, &l.match
-	q := bridge.Request{Request: r, Route: uint32(m.Route), Verdict: m.Status, Peer: l.peer(c), Local: c.Local().Port()}
+	q := bridge.Request{
+		Request: r, Route: uint32(m.Route), Verdict: m.Status, Peer: l.peer(c), Local: c.Local().Port(), Kind: kind,
+	}
 	if m.Status == 0 {
 		q.Params = m.Params[:m.NumParams]
 	}

@@ -32,12 +32,14 @@ type Engine struct {
 	config    Config
 	codec     codec
 	timing    timing
+	ws        socketLimits
 	maxBody   int64
 	log       *log
 	access    *accessWriter
 	format    *lineFormat
 	proxies   *proxies
 	channel   *bridge.Channel
+	slots     int // of each loop
 	listeners []listener
 	loops     []*loop
 	chunked   chunkedPool
@@ -70,6 +72,7 @@ func New(config Config) (*Engine, error) {
 			keepAlive: ms(config.KeepAliveMS), header: ms(config.HeaderMS),
 			body: ms(config.BodyMS), request: ms(config.RequestMS),
 		},
+		ws:      newSocketLimits(&config),
 		maxBody: config.MaxBodyBytes, proxies: proxies,
 		log: newLog(os.Stderr, config.LogLevel),
 	}
@@ -94,6 +97,10 @@ func (e *Engine) build() error {
 		return err
 	}
 	e.tables = []*routes{r}
+	e.slots = e.config.Exchanges
+	if r.sockets != nil { // which stay: they must not take the place of requests
+		e.slots += e.config.WorkerConnections
+	}
 	if e.format, err = compileFormat(e.config.AccessLogFormat); err != nil {
 		return err
 	}
@@ -105,7 +112,7 @@ func (e *Engine) build() error {
 	}
 	c, err := bridge.Create(bridge.Config{
 		Workers: e.config.Places, Loops: e.config.Loops,
-		SlotsPerLoop: e.config.Exchanges, InboxCells: nextPower(e.config.Exchanges * e.config.Loops),
+		SlotsPerLoop: e.slots, InboxCells: nextPower(e.config.Exchanges * e.config.Loops),
 		PoolBytes: e.config.MemoryPoolBytes,
 	})
 	if err != nil {
@@ -141,7 +148,7 @@ func (e *Engine) newLoop(index int) (*loop, error) {
 			MaxTarget: e.config.RequestBufferSize / 2, MaxHead: e.config.RequestBufferSize,
 			MaxHeaders: exchange.MaxHeaders, NoSIMD: !e.config.EnableSIMD,
 		},
-		bySlot: make([]uint32, e.config.Exchanges),
+		bySlot: make([]uint32, e.slots),
 		tasks:  make(chan func(), 16),
 	}
 	l.crew = crew{port: l.port, report: e.events.note, queued: e.events.queued}

@@ -21,17 +21,21 @@ type loop struct {
 	limits http1.Limits
 	stamp  http1.Stamp
 
-	sessions sessionTable
-	owed     owedTable
-	bySlot   []uint32 // local slot index -> owed record; 0 is none
-	starved  []starving
-	routes   *routes
-	constant []constantImage
-	crew     crew
-	orphans  []bridge.ID // requests without a worker
-	unmanned int64       // since when there has been no worker; 0 while there is one
-	tasks    chan func() // what the engine wants done in this thread
-	access   *accessLog
+	sessions   sessionTable
+	owed       owedTable
+	bySlot     []uint32 // local slot index -> owed record; 0 is none
+	starved    []starving
+	routes     *routes
+	constant   []constantImage
+	crew       crew
+	orphans    []bridge.ID // requests without a worker
+	unmanned   int64       // since when there has been no worker; 0 while there is one
+	sockets    int         // exchanges of WebSockets
+	topics     topics
+	posted     mailbox // what other loops publish
+	publishing map[bridge.ID]*publishing
+	tasks      chan func() // what the engine wants done in this thread
+	access     *accessLog
 
 	request  exchange.Request
 	origin   origin // of the request; see peer
@@ -85,6 +89,9 @@ func (l *loop) Closed(c *netio.Conn) {
 	if s.chunked != nil {
 		l.engine.chunked.put(s.chunked)
 	}
+	if s.socket != nil {
+		l.dropSocket(s.socket)
+	}
 	s.reset(0)
 	s.phase = phaseOver
 	add(&l.count.connections, ^uint64(0))
@@ -118,18 +125,24 @@ func (l *loop) release(i uint32, o *owed) {
 	}
 	l.bySlot[l.local(o.id)] = 0
 	l.port.Release(o.id)
+	if o.wasSocket {
+		l.sockets--
+	}
 	l.owed.give(i)
 	add(&l.count.inFlight, ^uint64(0))
 }
 
 // local is the index of an exchange's slot among this loop's own.
 func (l *loop) local(id bridge.ID) uint32 {
-	return id.Index() - uint32(l.index*l.engine.config.Exchanges)
+	return id.Index() - uint32(l.index*l.engine.slots)
 }
 
 // Ended notes that the peer sends nothing more: what is owed is still sent.
 func (l *loop) Ended(c *netio.Conn) {
 	s := l.session(c)
+	if s.socket != nil {
+		l.socketEnded(s, c)
+	}
 	s.ended = true
 	if s.phase == phaseBody && s.bodyID != 0 {
 		l.breakBody(s, 0)
@@ -199,6 +212,7 @@ func (l *loop) doTasks() {
 func (l *loop) Work() bool {
 	const budget = 4096
 	n := 0
+	posted := l.posted.take() // first: whoever has subscribed before is known when it is delivered
 	for ; n < budget; n++ {
 		id, slot, ok := l.port.Next()
 		if !ok {
@@ -206,6 +220,7 @@ func (l *loop) Work() bool {
 		}
 		l.news(id, slot)
 	}
+	l.deliver(posted)
 	if len(l.orphans) > 0 {
 		l.feedOrphans()
 	}
@@ -226,7 +241,7 @@ func (l *loop) Work() bool {
 
 // Sleep announces that the loop is about to wait, and looks again.
 func (l *loop) Sleep() bool {
-	if !l.port.Sleep() || len(l.tasks) > 0 {
+	if !l.port.Sleep() || len(l.tasks) > 0 || !l.posted.empty() {
 		return false
 	}
 	l.access.flush() // what came after the turn's own
@@ -248,6 +263,7 @@ func (l *loop) publish() {
 func (l *loop) news(id bridge.ID, slot *bridge.Slot) {
 	i := l.bySlot[l.local(id)]
 	if i == 0 {
+		l.takePublished(id, slot)
 		return
 	}
 	o := l.owed.at(i)
@@ -268,6 +284,8 @@ func (l *loop) news(id bridge.ID, slot *bridge.Slot) {
 	}
 	if s.bodyID == id { // its worker may have taken some, or be done with it
 		l.resume(s, c, holdBody)
+	} else if s.held&holdBody != 0 && s.socket != nil && 2*slot.BodyWaiting() <= l.engine.ws.pieces {
+		l.resume(s, c, holdBody)
 	}
 }
 
@@ -279,6 +297,10 @@ func (l *loop) drain() {
 	l.engine.refuse(l.index)
 	l.net.Each(func(c *netio.Conn) {
 		s := l.session(c)
+		if s.socket != nil {
+			l.closeSocket(s, c, closeRestart, "server shutdown")
+			return
+		}
 		if !s.idle() {
 			return
 		}

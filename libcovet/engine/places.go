@@ -75,6 +75,9 @@ func (e *Engine) Admit(number int, table uint32) error {
 			l.use(r)
 		}
 		l.unmanned = 0
+		if r.sockets != nil && l.index == len(e.loops)-1 { // the last one that a worker publishes to
+			l.port.OpenControl(number)
+		}
 	})
 }
 
@@ -88,7 +91,10 @@ func (e *Engine) Retire(number int) error {
 	}
 	e.places[number].state = placeRetired
 	e.channel.Retire(number)
-	return e.onLoops(func(l *loop) { l.crew.retire(number) })
+	return e.onLoops(func(l *loop) {
+		l.crew.retire(number)
+		l.retireSockets(number)
+	})
 }
 
 // Reclaim finds what a worker held whose process has ended, and frees its

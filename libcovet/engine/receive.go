@@ -31,6 +31,8 @@ func (l *loop) Received(c *netio.Conn, p []byte) int {
 			}
 		case phaseOver:
 			k = len(p) - n
+		case phaseSocket:
+			k = l.readSocket(s, c, p[n:])
 		}
 		if k == 0 {
 			break
@@ -150,6 +152,9 @@ func (l *loop) resume(s *session, c *netio.Conn, why hold) {
 		return
 	}
 	c.ResumeRead()
+	if s.socket != nil {
+		l.goOn(s, c)
+	}
 	if s.phase == phaseBody {
 		s.active = l.now
 		l.lookBy(c, l.now+l.engine.timing.body)

@@ -23,17 +23,23 @@ type routes struct {
 	forwardUnmatched bool         // 404 and 405
 	forwardRedirects bool         // 307
 	guards           *guard.Chain // nil if there are none
+	sockets          *route.Table // of WebSockets; nil if the application has none
+	forwardSockets   bool         // 404
 }
 
+// methodSocket is how configurations name the method of WebSocket routes.
+const methodSocket = "WEBSOCKET"
+
 func newRoutes(version uint32, c *Config) (*routes, error) {
-	var b route.Builder
+	var b, sockets route.Builder
 	most := uint32(0)
 	for i := range c.Routes {
 		most = max(most, c.Routes[i].ID)
 	}
 	r := &routes{
 		version: version, forwardUnmatched: c.ForwardUnmatched, forwardRedirects: c.ForwardRedirects,
-		constantOf: make([]int32, most+1), once: make([]bool, most+1),
+		forwardSockets: c.ForwardSockets,
+		constantOf:     make([]int32, most+1), once: make([]bool, most+1),
 	}
 	for i := range r.constantOf {
 		r.constantOf[i] = -1
@@ -44,9 +50,12 @@ func newRoutes(version uint32, c *Config) (*routes, error) {
 	}
 	methods := map[string]bool{}
 	for i := range c.Routes {
-		if err := r.add(&b, &c.Routes[i], methods); err != nil {
+		if err := r.add(&b, &sockets, &c.Routes[i], methods); err != nil {
 			return nil, err
 		}
+	}
+	if sockets.Len() > 0 || c.ForwardSockets {
+		r.sockets = sockets.Build(route.Options{})
 	}
 	r.table = b.Build(route.Options{RedirectSlashes: c.RedirectSlashes})
 	var list []string
@@ -59,11 +68,17 @@ func newRoutes(version uint32, c *Config) (*routes, error) {
 	return r, nil
 }
 
-func (r *routes) add(b *route.Builder, c *RouteConfig, methods map[string]bool) error {
+func (r *routes) add(b, sockets *route.Builder, c *RouteConfig, methods map[string]bool) error {
 	if c.ID == 0 {
 		return fmt.Errorf("route %s: number 0 is not a route", c.Path)
 	}
 	for _, m := range c.Methods {
+		if m == methodSocket {
+			if err := sockets.Add("GET", c.Path, route.ID(c.ID)); err != nil && !errors.Is(err, route.ErrShadowed) {
+				return fmt.Errorf("WebSocket route %s: %w", c.Path, err)
+			}
+			continue
+		}
 		methods[m] = m != "OPTIONS"
 		if err := b.Add(m, c.Path, route.ID(c.ID)); err != nil && !errors.Is(err, route.ErrShadowed) {
 			return fmt.Errorf("route %s: %w", c.Path, err)

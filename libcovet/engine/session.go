@@ -15,6 +15,7 @@ const (
 	phaseHead                // a request head
 	phaseBody                // a request body
 	phaseOver                // nothing more is wanted: input is thrown away
+	phaseSocket              // WebSocket frames, once it is accepted
 )
 
 // maxPipeline is how many requests of one connection may be in work at once.
@@ -54,6 +55,7 @@ type session struct {
 	bodyLeft int64     // bytes of a Content-Length body still to come
 	bodyGot  int64     // bytes of body taken so far
 	chunked  *http1.Chunked
+	socket   *socket // of a WebSocket, from its opening request on
 }
 
 func (s *session) reset(now int64) { *s = session{active: now} }
@@ -73,6 +75,8 @@ type owed struct {
 	gone       bool // nobody waits for the answer any more
 	head       bool // the request was HEAD
 	keepAlive  bool
+	wasSocket  bool  // its request was that of a WebSocket
+	socket     bool  // it is a WebSocket, unless its worker answers otherwise
 	expect     bool  // the client waits for 100 Continue
 	started    bool  // the response head is in the output
 	framed     bool  // the body goes out in chunks

@@ -59,11 +59,11 @@ func (l *loop) mindReader(c *netio.Conn) {
 // due is when the connection's present wait ends; 0 is never.
 func (l *loop) due(s *session, c *netio.Conn) int64 {
 	t := &l.engine.timing
-	if n := c.Buffered(); n > 0 {
-		if n != s.unsent {
-			s.unsent, s.active = n, l.now
-		}
-		return s.active + t.body
+	if s.socket != nil && s.socket.state != socketOpening {
+		return l.socketDue(s, c)
+	}
+	if c.Buffered() > 0 {
+		return l.unreadDue(s, c)
 	}
 	switch {
 	case s.phase == phaseBody && s.held == 0:
@@ -82,9 +82,19 @@ func (l *loop) due(s *session, c *netio.Conn) int64 {
 	return t.idleUntil(s.active)
 }
 
+// unreadDue is when a client is given up that does not read.
+func (l *loop) unreadDue(s *session, c *netio.Conn) int64 {
+	if n := c.Buffered(); n != s.unsent {
+		s.unsent, s.active = n, l.now
+	}
+	return s.active + l.engine.timing.body
+}
+
 // timeUp ends a wait that has lasted too long.
 func (l *loop) timeUp(s *session, c *netio.Conn) {
 	switch {
+	case s.socket != nil && s.socket.state != socketOpening:
+		l.socketTimeUp(s, c)
 	case c.Buffered() > 0:
 		c.Abort()
 	case s.phase == phaseBody && s.held == 0:

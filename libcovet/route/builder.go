@@ -77,6 +77,9 @@ func (b *Builder) Add(method, pattern string, id ID) error {
 }
 
 // number returns the bit of a method in the masks of leaves.
+// Len is how many routes were added.
+func (b *Builder) Len() int { return len(b.routes) }
+
 func (b *Builder) number(method string) (int, error) {
 	if m := exchange.ParseMethod([]byte(method)); m != exchange.MethodOther {
 		return int(m), nil

@@ -209,7 +209,7 @@ def test_inside_starlette() -> None:
     asyncio.run(run())
 
 
-def test_websockets_are_refused() -> None:
+def test_websockets_without_a_route_are_refused() -> None:
     sent: list[Any] = []
 
     async def run() -> None:

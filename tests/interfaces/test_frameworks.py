@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from serving import Server, served
+from websockets.sync.client import connect
 
 APPS = Path(__file__).parent / "apps"
 LARGE = bytes(range(256)) * 20_000
@@ -89,10 +90,13 @@ def test_fastapi_lifespan_ends() -> None:
 
 
 @pytest.mark.parametrize("framework", ["fastapi", "starlette"])
-def test_websocket_routes_are_refused(framework: str, request: pytest.FixtureRequest) -> None:
-    """As there is no WebSocket yet, the request is what it is without the upgrade: one that no HTTP route takes."""
-    client, _ = request.getfixturevalue(framework)
-    assert client.get("/ws", headers=UPGRADE).status_code == 404
+def test_websocket_routes(framework: str, request: pytest.FixtureRequest) -> None:
+    client, server = request.getfixturevalue(framework)
+    with connect(f"ws://127.0.0.1:{server.port}/ws") as websocket:
+        websocket.send("hello")
+        assert websocket.recv() == "hello"
+    assert client.get("/ws").status_code == 404
+    assert client.get("/no-such", headers=UPGRADE).status_code == 403
 
 
 def test_starlette(starlette: tuple[httpx.Client, Server]) -> None:

@@ -93,6 +93,12 @@ def test_what_the_engine_is_told() -> None:
         "enable_simd": True,
         "enable_jit": True,
         "redirect_slashes": False,
+        "ws_max_size": 16 << 20,
+        "ws_max_queue": 32,
+        "ws_ping_interval_ms": 20_000,
+        "ws_ping_timeout_ms": 20_000,
+        "ws_per_message_deflate": True,
+        "ws_origins": None,
     }
 
 

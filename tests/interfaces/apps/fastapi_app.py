@@ -86,3 +86,5 @@ async def error() -> None:
 @app.websocket("/ws")
 async def websocket(websocket: WebSocket) -> None:
     await websocket.accept()
+    async for text in websocket.iter_text():
+        await websocket.send_text(text)

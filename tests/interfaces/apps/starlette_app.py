@@ -69,6 +69,8 @@ async def has_ended(request: Request) -> Response:
 
 async def chat(websocket: WebSocket) -> None:
     await websocket.accept()
+    async for text in websocket.iter_text():
+        await websocket.send_text(text)
 
 
 app = Starlette(

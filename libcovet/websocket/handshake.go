@@ -1,0 +1,158 @@
+package websocket
+
+import (
+	"crypto/sha1" //nolint:gosec // RFC 6455, section 4.2.2, wants it
+	"encoding/base64"
+	"strconv"
+	"strings"
+
+	"github.com/covetpy/covetpy/libcovet/exchange"
+)
+
+// guid is appended to the client's key (RFC 6455, section 1.3).
+const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+// Options are a server's choices.
+type Options struct {
+	MaxSize int64 // bytes of one message
+	Deflate bool  // agree to permessage-deflate
+}
+
+// handshake is what the answer to the opening request says.
+type handshake struct {
+	accept    [28]byte
+	extension string
+}
+
+// IsUpgrade reports whether a request asks for the WebSocket protocol.
+func IsUpgrade(r *exchange.Request) bool {
+	if r.Method != exchange.MethodGet {
+		return false
+	}
+	found := false
+	eachToken(r, "upgrade", func(token string) { found = found || strings.EqualFold(token, "websocket") })
+	return found
+}
+
+// Open begins a connection with its opening request. status is 0, or the
+// status of the answer that refuses it: 400, or 426 for another version of
+// the protocol.
+func (c *Conn) Open(r *exchange.Request, o Options) (status int, reason string) {
+	key, keys := field(r, "sec-websocket-key")
+	version, _ := field(r, "sec-websocket-version")
+	switch {
+	case version == "":
+		return 400, "The WebSocket handshake has no version"
+	case version != "13":
+		return 426, "Only version 13 of the WebSocket protocol is known"
+	case keys != 1 || !validKey(key):
+		return 400, "The WebSocket handshake has no valid key"
+	case r.HasBody():
+		return 400, "A WebSocket handshake has no body"
+	}
+	h := &handshake{}
+	sum := sha1.Sum([]byte(key + guid)) //nolint:gosec // see above
+	base64.StdEncoding.Encode(h.accept[:], sum[:])
+	*c = Conn{accept: h, limit: o.MaxSize}
+	if o.Deflate {
+		h.extension = agree(r)
+		c.deflate = h.extension != ""
+	}
+	return 0, ""
+}
+
+// AppendFields appends the field lines of the answer with status 101, in the
+// packed form of exchange.AppendField. It is to be called once.
+func (c *Conn) AppendFields(dst []byte) []byte {
+	h := c.accept
+	c.accept = nil
+	dst = exchange.AppendField(dst, []byte("upgrade"), []byte("websocket"))
+	dst = exchange.AppendField(dst, []byte("connection"), []byte("Upgrade"))
+	dst = exchange.AppendField(dst, []byte("sec-websocket-accept"), h.accept[:])
+	if h.extension != "" {
+		dst = exchange.AppendField(dst, []byte("sec-websocket-extensions"), []byte(h.extension))
+	}
+	return dst
+}
+
+func validKey(key string) bool {
+	raw, err := base64.StdEncoding.DecodeString(key)
+	return err == nil && len(raw) == 16
+}
+
+// field is the value of a field and how many lines it has.
+func field(r *exchange.Request, name string) (value string, lines int) {
+	for _, h := range r.Fields() {
+		if int(h.Name.Len) == len(name) && exchange.EqualName(h.Name.Of(r.Head), name) {
+			value = string(h.Value.Of(r.Head))
+			lines++
+		}
+	}
+	return value, lines
+}
+
+// eachToken calls f for every comma-separated part of a field's lines.
+func eachToken(r *exchange.Request, name string, f func(token string)) {
+	for _, h := range r.Fields() {
+		if int(h.Name.Len) == len(name) && exchange.EqualName(h.Name.Of(r.Head), name) {
+			for token := range strings.SplitSeq(string(h.Value.Of(r.Head)), ",") {
+				f(strings.TrimSpace(token))
+			}
+		}
+	}
+}
+
+// agree is the answer to the first offer of permessage-deflate that can be
+// met (RFC 7692, section 7.1); "" if there is none.
+func agree(r *exchange.Request) (answer string) {
+	eachToken(r, "sec-websocket-extensions", func(offer string) {
+		if answer == "" {
+			answer = agreeTo(offer)
+		}
+	})
+	return answer
+}
+
+func agreeTo(offer string) string {
+	name, parameters, _ := strings.Cut(offer, ";")
+	if strings.TrimSpace(name) != "permessage-deflate" {
+		return ""
+	}
+	seen := map[string]bool{}
+	for parameters != "" {
+		var parameter string
+		parameter, parameters, _ = strings.Cut(parameters, ";")
+		key, value, valued := strings.Cut(strings.TrimSpace(parameter), "=")
+		key, value = strings.TrimSpace(key), strings.Trim(strings.TrimSpace(value), `"`)
+		if seen[key] {
+			return ""
+		}
+		seen[key] = true
+		switch key {
+		case "server_no_context_takeover", "client_no_context_takeover":
+			if valued {
+				return ""
+			}
+		case "client_max_window_bits":
+			if valued && !windowBits(value) {
+				return ""
+			}
+		case "server_max_window_bits": // our compressor always has a window of 15 bits
+			if value != "15" {
+				return ""
+			}
+		default:
+			return ""
+		}
+	}
+	answer := "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+	if seen["server_max_window_bits"] {
+		answer += "; server_max_window_bits=15"
+	}
+	return answer
+}
+
+func windowBits(value string) bool {
+	n, err := strconv.Atoi(value)
+	return err == nil && n >= 8 && n <= 15 && value == strconv.Itoa(n)
+}
