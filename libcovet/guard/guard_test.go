@@ -85,6 +85,11 @@ func TestRefusals(t *testing.T) {
 			"location: https://a.org/%22%7Ba%7D\n",
 		},
 		{
+			"WebSocket", []Config{https},
+			"GET /ws HTTP/1.1\nHost: a.org\nConnection: Upgrade\nUpgrade: WebSocket", 307, "",
+			"location: wss://a.org/ws\n",
+		},
+		{
 			"preflight", []Config{someCORS},
 			"OPTIONS / HTTP/1.1\nHost: a\nOrigin: https://a.org\nAccess-Control-Request-Method: GET", 200, "OK",
 			"vary: Origin\naccess-control-allow-methods: GET\naccess-control-allow-origin: https://a.org\n",

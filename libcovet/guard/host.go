@@ -108,18 +108,23 @@ func (g *trustedHost) refuse(q *Question, r *Reply) bool {
 		}
 	}
 	if g.www && g.exact["www."+name] {
-		redirect(q, r, schemeOf(q), "www."+joined(given, port))
+		redirect(q, r, schemeOf(q, q.Secure), "www."+joined(given, port))
 		return true
 	}
 	r.plain(400, "Invalid host header")
 	return true
 }
 
-func schemeOf(q *Question) string {
-	if q.Secure {
-		return "https"
+// schemeOf is the scheme of a request, or that of a WebSocket's.
+func schemeOf(q *Question, secure bool) string {
+	scheme := "http"
+	if value, _ := q.field("upgrade"); q.Has(exchange.Upgrade) && exchange.EqualName(value, "websocket") {
+		scheme = "ws"
 	}
-	return "http"
+	if secure {
+		scheme += "s"
+	}
+	return scheme
 }
 
 func (g *trustedHost) decorate(*Ticket, *Draft) {}
@@ -139,7 +144,7 @@ func (httpsRedirect) refuse(q *Question, r *Reply) bool {
 	if n, err := strconv.Atoi(string(port)); err == nil && (n == 80 || n == 443) {
 		name, port = bytes.ToLower(name), nil
 	}
-	redirect(q, r, "https", joined(name, port))
+	redirect(q, r, schemeOf(q, true), joined(name, port))
 	return true
 }
 
