@@ -206,6 +206,9 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
         self.separate_input_output_schemas = separate_input_output_schemas
         self.root_path_in_servers = root_path_in_servers
         self.problem_details = problem_details
+        self.openapi_schema: dict[str, Any] | None = None
+        self._described = 0
+        self._documented = False
         self.webhooks = APIRouter() if webhooks is None else webhooks
         self.router = APIRouter(
             routes=routes,
@@ -223,6 +226,7 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
             on_startup=on_startup,
             on_shutdown=on_shutdown,
         )
+        self.router.serves = True
         self._asgi: AsgiApplication | None = None
 
     @property
@@ -312,6 +316,44 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
     def url_path_for(self, name: str, /, **path_params: Any) -> str:
         """The path of the route with a name. Raises NoMatchFound."""
         return self.router.url_path_for(name, **path_params)
+
+    # ---- the OpenAPI document -------------------------------------------------
+
+    openapi_version = "3.1.0"
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document; it is kept in `openapi_schema` until there are more routes."""
+        count = len(self.routes)
+        if self.openapi_schema is None or self._described != count:
+            from covet.openapi.utils import get_openapi
+
+            self._described = count
+            self.openapi_schema = get_openapi(
+                title=self.title,
+                version=self.version,
+                openapi_version=self.openapi_version,
+                summary=self.summary,
+                description=self.description,
+                routes=self.routes,
+                webhooks=self.webhooks.routes,
+                tags=self.openapi_tags,
+                servers=self.servers,
+                terms_of_service=self.terms_of_service,
+                contact=self.contact,
+                license_info=self.license_info,
+                separate_input_output_schemas=self.separate_input_output_schemas,
+                external_docs=self.openapi_external_docs,
+            )
+        return self.openapi_schema
+
+    def add_document(self) -> None:
+        """Adds the routes of the OpenAPI document and its pages, behind all others; once, before it is served."""
+        if not self._documented:
+            self._documented = True
+            from covet.openapi.routes import document_routes
+
+            for route in document_routes(self):
+                self._register(route)
 
     # ---- exceptions -----------------------------------------------------------
 

@@ -295,12 +295,15 @@ class APIRouter(RouteMethods):
         self.strict_content_type = strict_content_type
         self.form_limits = checked_limits(form_limits)
         self.exception_handlers: dict[Any, Any] = dict(exception_handlers or {})
+        self.serves = False  # an application's own router; others may describe callbacks and webhooks
         self.routes: list[Route] = list(routes or ())
         self._inclusions: list[Inclusion] = []
 
     # ---- registering ------------------------------------------------------------
 
     def _register(self, route: Route) -> None:
+        if self.serves and not route.path.startswith("/"):
+            raise ValueError(f"the path {route.path!r} must start with '/'")
         self.routes.append(route)
         for inclusion in self._inclusions:
             inclusion.parent._include(route, inclusion)

@@ -172,9 +172,7 @@ def _constant(response: Response) -> dict[str, Any]:
 
 
 def path_names(path: str) -> tuple[str, ...]:
-    """The names of a path's parameters. Raises ValueError for a path that cannot be one."""
-    if not path.startswith("/"):
-        raise ValueError(f"the path {path!r} must start with '/'")
+    """The names of a path's parameters. Raises ValueError if one is there twice."""
     names = tuple(found[1] for found in PARAMETER.finditer(path))
     repeated = {name for name in names if names.count(name) > 1}
     if repeated:

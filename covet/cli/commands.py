@@ -7,7 +7,7 @@ import click
 from covet import __version__
 
 # In the order of --help; each is what its module calls by the same name.
-NAMES = ("run", "dev", "routes", "check", "check-fastapi", "status")
+NAMES = ("run", "dev", "routes", "check", "check-fastapi", "openapi", "status")
 
 
 class Commands(click.Group):

@@ -40,6 +40,7 @@ class MiddlewareRegistry:
 
         @property
         def routes(self) -> "Sequence[Route]": ...
+        def add_document(self) -> None: ...
 
     user_middleware: list[Middleware]
     """What was registered; the outermost comes first."""
@@ -88,6 +89,7 @@ class MiddlewareRegistry:
             engine: the application is served by the engine, which runs the outermost ones that need no Python.
         """
         self._middleware_in_use = True
+        self.add_document()
         guards: Sequence[dict[str, Any]] = ()
         every = self.user_middleware
         if every and engine:

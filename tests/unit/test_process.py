@@ -73,7 +73,10 @@ print(open(f"/proc/self/{{file}}").read().rstrip(chr(0)).strip())
 
 def test_a_pid_file_of_a_running_server_is_not_taken(tmp_path: Path) -> None:
     path = tmp_path / "pid"
-    with subprocess.Popen([sys.executable, "-c", "input()", "covet run"], stdin=subprocess.PIPE) as other:
+    command = [sys.executable, "-c", "print(flush=True); input()", "covet run"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()  # before this, the kernel may not name the command yet
         path.write_text(f"{other.pid}\n")
         with (
             pytest.raises(ProcessError, match=rf"is that of process {other.pid}, which is running"),

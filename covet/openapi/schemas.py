@@ -1,0 +1,167 @@
+"""JSON Schemas of fields: one for each field, and the definitions that they refer to."""
+
+import copy
+import warnings
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+
+from covet.annotations import bare, is_kind, is_struct
+from covet.modelfield import ModelField, fields_of_model
+from covet.params import UNSET, FieldDeclaration
+
+REF_PREFIX = "#/components/schemas/"
+REF_TEMPLATE = REF_PREFIX + "{model}"
+
+
+class _Generator(GenerateJsonSchema):
+    """pydantic's schemas, but for bytes, which OpenAPI 3.1 describes by their media type."""
+
+    def bytes_schema(self, schema: Any) -> JsonSchemaValue:
+        found: dict[str, Any] = {"type": "string", "contentMediaType": "application/octet-stream"}
+        mode = self._config.ser_json_bytes if self.mode == "serialization" else self._config.val_json_bytes
+        if mode == "base64":
+            found["contentEncoding"] = "base64"
+        self.update_with_validations(found, schema, self.ValidationsMapping.bytes)
+        return found
+
+
+class Schemas:
+    """The schemas of all fields of a document.
+
+    Args:
+        fields: the fields.
+        separate: types have one schema for requests and one for responses where these differ.
+    """
+
+    def __init__(self, fields: Sequence[ModelField], *, separate: bool = True) -> None:
+        self._separate = separate
+        self.definitions: dict[str, dict[str, Any]] = {}
+        self._found: dict[int, dict[str, Any]] = {}
+        structs = [field for field in fields if field.uses_structs]
+        self._generate([field for field in fields if not field.uses_structs])
+        self._generate_structs(structs)
+
+    def _mode(self, field: ModelField) -> Any:
+        return field.mode if self._separate or _has_computed(field) else "validation"
+
+    def _generate(self, fields: Sequence[ModelField]) -> None:
+        # All models that are mentioned get a definition, those too that stand inside of others.
+        known = {field.annotation for field in fields}
+        flat = [
+            ModelField(model.__name__, model, mode=mode)
+            for mode in ("validation", "serialization")
+            for model in _models(field.annotation for field in fields if field.mode == mode)
+            if model not in known
+        ]
+        every = [*fields, *flat]
+        generator = _Generator(ref_template=REF_TEMPLATE)
+        inputs: Any = [(index, self._mode(field), field.adapter.core_schema) for index, field in enumerate(every)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            mapping, definitions = generator.generate_definitions(inputs)
+        for index, field in enumerate(every):
+            self._found[id(field)] = mapping[(index, self._mode(field))]
+        for name, definition in definitions.items():
+            if "description" in definition:
+                definition["description"] = definition["description"].partition("\f")[0]
+            self.definitions[str(name)] = definition
+
+    def _generate_structs(self, fields: Sequence[ModelField]) -> None:
+        if not fields:
+            return
+        import msgspec
+
+        found, definitions = msgspec.json.schema_components(
+            [field.annotation for field in fields], ref_template=REF_PREFIX + "{name}"
+        )
+        self.definitions.update(definitions)
+        for field, schema in zip(fields, found, strict=True):
+            self._found[id(field)] = schema
+
+    def of(self, field: ModelField, alias: str | None = None) -> dict[str, Any]:
+        """The schema of a field.
+
+        Args:
+            field: one of the fields.
+            alias: what its title is made of.
+        """
+        schema = copy.copy(self._found[id(field)])
+        if "$ref" not in schema:
+            name = alias or (field.aliases[0] if field.mode == "validation" else field.serialization_alias)
+            schema["title"] = field.param.title or name.title().replace("_", " ")
+        return schema
+
+
+def _has_computed(field: ModelField) -> bool:
+    schema: Any = field.adapter.core_schema
+    return bool(schema.get("schema", {}).get("computed_fields")) or _computes(field.annotation, set())
+
+
+def _computes(annotation: Any, known: set[Any]) -> bool:
+    annotation = bare(annotation)
+    if is_kind(annotation, BaseModel):
+        if annotation in known:
+            return False
+        known.add(annotation)
+        return bool(annotation.model_computed_fields) or any(
+            _computes(info.annotation, known) for info in annotation.model_fields.values()
+        )
+    return any(_computes(argument, known) for argument in get_args(annotation))
+
+
+def _models(annotations: Iterable[Any]) -> list[Any]:
+    """The pydantic models and enums in annotations, each once."""
+    found: dict[Any, None] = {}
+
+    def look(annotation: Any) -> None:
+        annotation = bare(annotation)
+        if is_kind(annotation, BaseModel, Enum):
+            if annotation in found:
+                return
+            found[annotation] = None
+            if is_kind(annotation, BaseModel):
+                for info in annotation.model_fields.values():
+                    look(info.annotation)
+        elif not is_struct(annotation):
+            for argument in get_args(annotation):
+                look(argument)
+
+    for annotation in annotations:
+        look(annotation)
+    return list(found)
+
+
+def flat_fields(fields: Iterable[ModelField]) -> list[ModelField]:
+    """Fields of parameters, with the fields of models in place of the models."""
+    found: list[ModelField] = []
+    for field in fields:
+        found += fields_of_model(field.model) if field.model is not None else [field]
+    return found
+
+
+def body_model(name: str, fields: Sequence[ModelField]) -> ModelField:
+    """One field for several members of a body.
+
+    Args:
+        name: the operation's id.
+        fields: the members.
+    """
+    from pydantic import create_model
+    from pydantic.fields import FieldInfo
+
+    members: dict[str, Any] = {}
+    for field in fields:
+        info: FieldInfo = field.field_info()
+        if field.param.alias is None and field.alias != field.name:
+            info.alias = info.validation_alias = info.serialization_alias = field.alias
+        members[field.name] = (field.whole, info)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model: Any = create_model(f"Body_{name}", **members)
+    required = any(field.required for field in fields)
+    declaration = FieldDeclaration(alias="body")
+    return ModelField("body", model, param=declaration, default=UNSET if required else None)
