@@ -202,6 +202,11 @@ class AsgiApplication:
 
         return Stack(self, outer)
 
+    @property
+    def gives_ids(self) -> bool:
+        """Whether the engine gives requests identifiers."""
+        return self._placed().id_field is not None
+
     def _placed(self) -> Placement:
         if self._placement is None:
             self._placement = self.app.place_middleware()

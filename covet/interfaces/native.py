@@ -78,10 +78,20 @@ class CovetApplication:
         if asgi is not None:
             from covet.interfaces.asgi import asgi_calls
 
-            return asgi_calls(asgi, self._root_path, state)
+            return self._identified(asgi_calls(asgi, self._root_path, state))
         routes = tuple(self.app.routes)
         context = Context(self.app, param_names(routes), state, self._root_path)
-        return calls_of(routes, context, settings, self._placement)
+        context.id_field = self._placement.id_field
+        return self._identified(calls_of(routes, context, settings, self._placement))
+
+    def _identified(self, calls: Calls) -> Calls:
+        """The calls, before each of which a request's identifier is noted, if the engine gives some."""
+        field = self._placement.id_field
+        if field is None:
+            return calls
+        from covet.middleware.requestid import identified
+
+        return calls._replace(entries=identified(calls.entries, field))
 
     @property
     def _placement(self) -> Placement:

@@ -36,6 +36,10 @@ class Stack:
             # The lifespan's state is where a request's own begins, which middleware and handlers share.
             state: Mapping[str, Any] = scope.get("state", self._application.state)
             scope["state"] = dict(state)
+            if self._application.gives_ids:
+                from covet.middleware.requestid import request_id
+
+                scope["state"]["request_id"] = request_id.get()
         if scope["type"] == "http":
             await self._guarded(scope, receive, send)
         else:
