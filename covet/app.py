@@ -84,7 +84,6 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
         root_path: the path under which a proxy publishes the application.
         root_path_in_servers: name it in the OpenAPI document.
         problem_details: errors are application/problem+json (RFC 9457).
-        extra: anything else, kept in `extra`.
     """
 
     def __init__(
@@ -152,7 +151,6 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
         contact: Mapping[str, Any] | None = None,
         license_info: Mapping[str, Any] | None = None,
         problem_details: bool = False,
-        **extra: Any,
     ) -> None:
         self.settings = Settings(
             title=title,
@@ -207,7 +205,6 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
         self.swagger_ui_parameters = swagger_ui_parameters
         self.separate_input_output_schemas = separate_input_output_schemas
         self.root_path_in_servers = root_path_in_servers
-        self.extra: dict[str, Any] = dict(extra)
         self.problem_details = problem_details
         self.webhooks = APIRouter() if webhooks is None else webhooks
         self.router = APIRouter(

@@ -36,17 +36,35 @@ def status(server: Server) -> dict[str, Any]:
 
 # ---- bad values -------------------------------------------------------------------
 
-WHOLE = ("workers", "worker_connections", "connection_pool_size", "max_exchanges", "backpressure")
-SIZES = ("request_buffer_size", "response_buffer_size", "memory_pool_size", "max_body_size")
-TIMES = ("keepalive_timeout", "request_timeout", "header_timeout", "body_timeout")
-SWITCHES = ("debug", "enable_io_uring", "enable_simd", "enable_jit", "redirect_slashes")
+WHOLE = (
+    *("workers", "worker_connections", "connection_pool_size", "max_exchanges", "backpressure"),
+    *("threads", "ws_max_queue"),
+)
+SIZES = ("request_buffer_size", "response_buffer_size", "memory_pool_size", "max_body_size", "ws_max_size")
+TIMES = (
+    *("keepalive_timeout", "request_timeout", "header_timeout", "body_timeout"),
+    *("ws_ping_interval", "ws_ping_timeout"),
+)
+SWITCHES = ("debug", "enable_io_uring", "enable_simd", "enable_jit", "redirect_slashes", "ws_per_message_deflate")
 BAD = [
     *((name, value) for name in WHOLE for value in (-1, 1.5, "many", True, 1 << 40)),
     *((name, value) for name in SIZES for value in (-1, "much", 1.5, True, "1000000TB")),
     *((name, value) for name in TIMES for value in (-1, "long", float("nan"), float("inf"), True)),
     *((name, value) for name in SWITCHES for value in (1, "yes", None)),
     *((name, value) for name in ("title", "version") for value in (1, None, b"x")),
-    *((name, 0) for name in ("workers", "worker_connections", "max_exchanges", *SIZES[:3], *TIMES[2:])),
+    *(("ws_origins", value) for value in ((1,), (None,), (b"http://a",))),
+    *(
+        (name, 0)
+        for name in (
+            "workers",
+            "worker_connections",
+            "max_exchanges",
+            *SIZES[:3],
+            *TIMES[2:4],
+            "ws_max_queue",
+            "ws_max_size",
+        )
+    ),
 ]
 
 
@@ -64,7 +82,7 @@ def test_an_unknown_setting_is_refused_by_name() -> None:
 def test_every_setting_is_tried_here() -> None:
     from covet.config import SETTING_NAMES
 
-    tried = {*WHOLE, *SIZES, *TIMES, *SWITCHES, "title", "version"}
+    tried = {*WHOLE, *SIZES, *TIMES, *SWITCHES, "title", "version", "ws_origins"}
     assert tried == SETTING_NAMES
 
 
