@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from covet.param_functions import Query as Query
     from covet.param_functions import Security as Security
     from covet.requests import Request as Request
+    from covet.responses import FileResponse as FileResponse
     from covet.responses import HTMLResponse as HTMLResponse
     from covet.responses import JSONResponse as JSONResponse
     from covet.responses import PlainTextResponse as PlainTextResponse
@@ -59,6 +60,7 @@ _PLACES = {
     "Depends": "param_functions",
     "FastAPI": "app",
     "File": "param_functions",
+    "FileResponse": "responses",
     "Form": "param_functions",
     "HTMLResponse": "responses",
     "HTTPException": "exceptions",
@@ -99,6 +101,7 @@ __all__ = [
     "Depends",
     "FastAPI",
     "File",
+    "FileResponse",
     "Form",
     "HTMLResponse",
     "HTTPException",

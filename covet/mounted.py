@@ -49,6 +49,7 @@ def entry_of(
         context: what the requests of the application around have in common.
     """
     asgi = asgi_of(app)
+    get_response = getattr(app, "response_to", None)  # an application that need not send by itself
 
     async def call(x: Exchange) -> Any:
         prefix, params = prefix_of(x)
@@ -62,6 +63,8 @@ def entry_of(
             scope["app_root_path"] = scope.get("app_root_path", x.root_path)
         else:
             scope = _scope_of(x, prefix, params, context)
+        if get_response is not None:
+            return await get_response(scope)
         if context.behind_layers:
             from covet.middleware.relay import response_from
 

@@ -21,6 +21,7 @@ from covet.datastructures import MutableHeaders, RawHeaders
 from covet.encoders import encode
 
 if TYPE_CHECKING:
+    from covet.fileresponses import FileResponse as FileResponse
     from covet.sse import EventSourceResponse as EventSourceResponse
     from covet.streaming import StreamingResponse as StreamingResponse
 
@@ -317,7 +318,7 @@ async def _at_once(body: bytes) -> AsyncIterator[bytes]:
         yield body
 
 
-_PLACES = {"EventSourceResponse": "sse", "StreamingResponse": "streaming"}
+_PLACES = {"EventSourceResponse": "sse", "FileResponse": "fileresponses", "StreamingResponse": "streaming"}
 
 
 def __getattr__(name: str) -> object:

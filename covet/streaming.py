@@ -148,7 +148,7 @@ class StreamingResponse(Response):
         try:
             version = str(scope.get("asgi", {}).get("spec_version", "2.0")).split(".")
             kind = message_kind(scope)
-            stream = self.stream_response(_renamed(send, kind) if scope["type"] == "websocket" else send)
+            stream = self.stream_response(renamed(send, kind) if scope["type"] == "websocket" else send)
             if scope["type"] == "websocket" or tuple(map(int, version)) >= (2, 4):
                 try:
                     await stream
@@ -175,11 +175,13 @@ class StreamingResponse(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _renamed(send: Send, kind: str) -> Send:
-    async def renamed(message: Message) -> None:
+def renamed(send: Send, kind: str) -> Send:
+    """A `send` for messages whose types begin with `kind` in the place of "http.response"."""
+
+    async def send_as(message: Message) -> None:
         await send({**message, "type": message["type"].replace("http.response", kind)})
 
-    return renamed
+    return send_as
 
 
 async def _until_disconnect(stream: Coroutine[Any, Any, None], disconnect: Coroutine[Any, Any, None]) -> None:

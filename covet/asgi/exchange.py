@@ -7,6 +7,7 @@ stream, and to learn that a client goes away.
 
 import asyncio
 import logging
+import os
 import re
 import sys
 from collections import deque
@@ -341,6 +342,16 @@ class AsgiExchange(ScopeHead):
         self._on_cancel = None
         if self._outgoing is not None:
             self._outgoing.set()
+
+    def send_path(self, path: Any) -> bool:
+        """Has the server send a file as the body of a response that was started; whether it can."""
+        self._check_streaming()
+        if self._bodiless or "http.response.pathsend" not in self._scope.get("extensions", ()):
+            return False
+        self.done = True
+        self._on_cancel = None
+        self._put({"type": "http.response.pathsend", "path": os.path.abspath(path)})
+        return True
 
     def tell_debug(self, info: dict[str, Any]) -> None:
         """Tells a test client of what a response was made from, if it wants to know."""

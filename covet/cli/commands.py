@@ -7,7 +7,7 @@ import click
 from covet import __version__
 
 # In the order of --help; each is what its module calls by the same name.
-NAMES = ("run", "dev", "routes", "check", "status")
+NAMES = ("run", "dev", "routes", "check", "check-fastapi", "status")
 
 
 class Commands(click.Group):
@@ -21,7 +21,8 @@ class Commands(click.Group):
         """The command of a name; None if there is none."""
         if cmd_name not in NAMES:
             return None
-        command: click.Command = getattr(import_module(f"covet.cli.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"covet.cli.{name}"), name)
         return command
 
 

@@ -19,6 +19,7 @@ CAPABILITIES = (
     "parameters",
     "requests",
     "forms",
+    "files",
     "responses",
     "streaming",
     "server-sent-events",
