@@ -9,6 +9,8 @@ from covet.apiroute import APIRoute, RouteOptions, generate_unique_id
 from covet.defaults import Default, DefaultPlaceholder, chosen
 from covet.dispatch import to_response
 from covet.lifespan import Hook
+from covet.middleware import Middleware
+from covet.middleware.registry import MiddlewareRegistry
 from covet.mounts import Host, Mount, WebSocketRoute
 from covet.responses import JSONResponse, Response
 from covet.routing import NoMatchFound, Route, checked_methods, path_for
@@ -227,7 +229,7 @@ class Inclusion:
     options: Mapping[str, Any]
 
 
-class APIRouter(RouteMethods):
+class APIRouter(MiddlewareRegistry, RouteMethods):
     """Routes that belong together.
 
     Args:
@@ -249,6 +251,7 @@ class APIRouter(RouteMethods):
         strict_content_type: read bodies as JSON only if their content type says so.
         form_limits: limits of forms that handlers take as parameters; see `Request.form`.
         exception_handlers: answers to exceptions of these routes, before those of whoever includes the router.
+        middleware: what stands around each of these routes; the outermost comes first.
         dependency_overrides_provider: whose `dependency_overrides` count.
     """
 
@@ -275,8 +278,10 @@ class APIRouter(RouteMethods):
         strict_content_type: Any = Default(True),
         form_limits: Mapping[str, Any] | None = None,
         exception_handlers: Mapping[Any, Any] | None = None,
+        middleware: Sequence[Middleware] | None = None,
     ) -> None:
         _check_prefix(prefix)
+        self.set_middleware(middleware)
         self.prefix = prefix
         self.tags = list(tags or ())
         self.dependencies = list(dependencies or ())
@@ -301,6 +306,8 @@ class APIRouter(RouteMethods):
     # ---- registering ------------------------------------------------------------
 
     def _register(self, route: Route) -> None:
+        if route.by_path:
+            route.layers = (self.user_middleware, *route.layers)
         self.routes.append(route)
         for inclusion in self._inclusions:
             inclusion.parent._include(route, inclusion)
@@ -456,7 +463,9 @@ class APIRouter(RouteMethods):
                 dependencies=[*options["dependencies"], *route.dependencies],
             )
         else:
-            self._register(route.under(self.prefix + prefix))
+            below = route.under(self.prefix + prefix)
+            below.layers = route.layers
+            self._register(below)
 
     def _include_api_route(self, route: APIRoute, prefix: str, options: Mapping[str, Any]) -> None:
         found = type(route)(
@@ -499,6 +508,7 @@ class APIRouter(RouteMethods):
             repeat=route.repeat,
             exception_handlers={**self.exception_handlers, **route.exception_handlers},
         )
+        found.layers = route.layers
         self._register(found)
 
     # ---- the rest --------------------------------------------------------------------------

@@ -55,7 +55,7 @@ class CovetApplication:
             "forward_unmatched": self.app.answers_unmatched or bool(placement),
             "forward_redirects": bool(placement),
             "routes": [
-                route.engine(number, forward=bool(placement))
+                route.engine(number, forward=bool(placement or route.middleware))
                 for number, route in enumerate(self.app.routes, 1)
                 if route.by_path
             ],
@@ -133,10 +133,10 @@ def calls_of(
     """
     statuses = {number: route.status_code for number, route in enumerate(routes, 1)}
     dispatcher = Dispatcher(context, dict(context.app.exception_handlers), statuses, debug=settings.debug)
-    context.behind_layers = bool(placement)
+    context.behind_layers = bool(placement) or any(route.middleware for route in routes)
     context.converters = converters(routes)
     calls = entries(routes, context, generate=settings.enable_jit)
-    if not placement:
+    if not context.behind_layers:
         return Calls(calls, encode, dispatcher.render, dispatcher.fail)
     from covet.middleware.chain import chained
 
