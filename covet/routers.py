@@ -11,7 +11,7 @@ from covet.dispatch import to_response
 from covet.lifespan import Hook
 from covet.middleware import Middleware
 from covet.middleware.registry import MiddlewareRegistry
-from covet.mounts import Host, Mount, WebSocketRoute
+from covet.mounts import AsgiRoute, Host, Mount, WebSocketRoute
 from covet.responses import JSONResponse, Response
 from covet.routing import NoMatchFound, Route, checked_methods, path_for
 
@@ -81,12 +81,16 @@ class RouteMethods:
         response = to_response(constant, status_code)
         if not hasattr(response, "body"):
             raise TypeError(f"route {path}: a StreamingResponse cannot be constant")
-        route = Route(path, checked_methods(methods, path), status_code=status_code, name=name or "", constant=response)
+        allowed = checked_methods(methods, path)
+        route = Route(self._full_path(path), allowed, status_code=status_code, name=name or "", constant=response)
         self._register(route)
         return route
 
     def _register(self, route: Route) -> None:
         raise NotImplementedError
+
+    def _full_path(self, path: str) -> str:
+        return path
 
     def add_route(
         self,
@@ -95,7 +99,26 @@ class RouteMethods:
         methods: Sequence[str] = ("GET",),
         **options: Unpack[RouteOptions],
     ) -> Route:
-        """`add_api_route` with Starlette's name."""
+        """`add_api_route`, which also takes what Starlette's `add_route` takes.
+
+        Args:
+            path: as for `add_api_route`.
+            handler: a handler; a function whose only parameter has no annotation, and is not in the path, gets the
+                Request; an object that is called with `scope`, `receive` and `send` is an ASGI application, which
+                gets the requests with any method.
+            methods: the methods that it answers.
+            options: see RouteOptions.
+        """
+        from covet.endpoints import is_asgi, wants_request_alone, with_request
+
+        if is_asgi(handler):
+            route = AsgiRoute(self._full_path(path), handler, options.get("name"))
+            self._register(route)
+            return route
+        if wants_request_alone(handler, self._full_path(path)):
+            handler = with_request(handler)
+            methods = [*methods, "HEAD"] if "GET" in methods and "HEAD" not in methods else methods
+            options.setdefault("include_in_schema", False)
         return self.add_api_route(path, handler, methods=methods, **options)
 
     @overload
@@ -304,6 +327,9 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
         self._inclusions: list[Inclusion] = []
 
     # ---- registering ------------------------------------------------------------
+
+    def _full_path(self, path: str) -> str:
+        return self.prefix + path
 
     def _register(self, route: Route) -> None:
         if route.by_path:
