@@ -70,6 +70,33 @@ class Mount(Route):
         raise NoMatchFound(name, params)
 
 
+class AsgiRoute(Route):
+    """An ASGI application that gets the requests for one path, whatever their method.
+
+    Args:
+        path: as for handlers.
+        app: the application.
+        name: for `url_path_for`.
+    """
+
+    may_be_websocket = True
+
+    def __init__(self, path: str, app: Any, name: str | None = None) -> None:
+        super().__init__(path, METHODS, name=name or type(app).__name__)
+        self.app = app
+
+    def make_entry(self, context: "Context", *, generate: bool) -> "CallEntry":
+        from covet.mounted import entry_of
+
+        def prefix_of(x: "Exchange") -> tuple[str, dict[str, str]]:
+            return "", {name: x.path_str(i) for i, name in enumerate(self.param_names)}
+
+        return (entry_of(self.app, prefix_of, context), 200, False)
+
+    def under(self, prefix: str) -> "AsgiRoute":
+        return AsgiRoute(prefix + self.path, self.app, self.name)
+
+
 class Host(Route):
     """Another application, which gets every request for a host.
 

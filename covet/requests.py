@@ -36,11 +36,12 @@ class Context:
 
     Attributes:
         behind_layers: middleware takes the responses and sends them.
+        id_field: the field in which the engine tells a request's identifier, if it gives some.
         converters: what makes values of the paths' parameters, by route number and name; none for text.
         own_state: the state of one request, which middleware sees too.
     """
 
-    __slots__ = ("app", "behind_layers", "converters", "own_state", "param_names", "root_path", "state")
+    __slots__ = ("app", "behind_layers", "converters", "id_field", "own_state", "param_names", "root_path", "state")
 
     def __init__(
         self,
@@ -53,6 +54,7 @@ class Context:
         self.param_names = param_names
         self.state = state
         self.root_path = root_path
+        self.id_field: bytes | None = None
         self.behind_layers = False
         self.converters: Mapping[int, Converters] = {}
         self.own_state: dict[str, Any] | None = None
@@ -281,7 +283,12 @@ class EngineRequest(Request):
         if self._state is None:
             if self._scope is not None:
                 return super().state
-            self._state = State(dict(self._context.state))
+            state = dict(self._context.state)
+            if self._context.id_field is not None:
+                from covet.middleware.requestid import request_id
+
+                state["request_id"] = request_id.get()
+            self._state = State(state)
         return self._state
 
     # ---- the body -------------------------------------------------------------------------

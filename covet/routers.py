@@ -9,7 +9,9 @@ from covet.apiroute import APIRoute, RouteOptions, generate_unique_id
 from covet.defaults import Default, DefaultPlaceholder, chosen
 from covet.dispatch import to_response
 from covet.lifespan import Hook
-from covet.mounts import Host, Mount, WebSocketRoute
+from covet.middleware import Middleware
+from covet.middleware.registry import MiddlewareRegistry
+from covet.mounts import AsgiRoute, Host, Mount, WebSocketRoute
 from covet.responses import JSONResponse, Response
 from covet.routing import NoMatchFound, Route, checked_methods, path_for
 
@@ -79,12 +81,16 @@ class RouteMethods:
         response = to_response(constant, status_code)
         if not hasattr(response, "body"):
             raise TypeError(f"route {path}: a StreamingResponse cannot be constant")
-        route = Route(path, checked_methods(methods, path), status_code=status_code, name=name or "", constant=response)
+        allowed = checked_methods(methods, path)
+        route = Route(self._full_path(path), allowed, status_code=status_code, name=name or "", constant=response)
         self._register(route)
         return route
 
     def _register(self, route: Route) -> None:
         raise NotImplementedError
+
+    def _full_path(self, path: str) -> str:
+        return path
 
     def add_route(
         self,
@@ -93,7 +99,26 @@ class RouteMethods:
         methods: Sequence[str] = ("GET",),
         **options: Unpack[RouteOptions],
     ) -> Route:
-        """`add_api_route` with Starlette's name."""
+        """`add_api_route`, which also takes what Starlette's `add_route` takes.
+
+        Args:
+            path: as for `add_api_route`.
+            handler: a handler; a function whose only parameter has no annotation, and is not in the path, gets the
+                Request; an object that is called with `scope`, `receive` and `send` is an ASGI application, which
+                gets the requests with any method.
+            methods: the methods that it answers.
+            options: see RouteOptions.
+        """
+        from covet.endpoints import is_asgi, wants_request_alone, with_request
+
+        if is_asgi(handler):
+            route = AsgiRoute(self._full_path(path), handler, options.get("name"))
+            self._register(route)
+            return route
+        if wants_request_alone(handler, self._full_path(path)):
+            handler = with_request(handler)
+            methods = [*methods, "HEAD"] if "GET" in methods and "HEAD" not in methods else methods
+            options.setdefault("include_in_schema", False)
         return self.add_api_route(path, handler, methods=methods, **options)
 
     @overload
@@ -227,7 +252,7 @@ class Inclusion:
     options: Mapping[str, Any]
 
 
-class APIRouter(RouteMethods):
+class APIRouter(MiddlewareRegistry, RouteMethods):
     """Routes that belong together.
 
     Args:
@@ -249,6 +274,7 @@ class APIRouter(RouteMethods):
         strict_content_type: read bodies as JSON only if their content type says so.
         form_limits: limits of forms that handlers take as parameters; see `Request.form`.
         exception_handlers: answers to exceptions of these routes, before those of whoever includes the router.
+        middleware: what stands around each of these routes; the outermost comes first.
         dependency_overrides_provider: whose `dependency_overrides` count.
     """
 
@@ -275,8 +301,10 @@ class APIRouter(RouteMethods):
         strict_content_type: Any = Default(True),
         form_limits: Mapping[str, Any] | None = None,
         exception_handlers: Mapping[Any, Any] | None = None,
+        middleware: Sequence[Middleware] | None = None,
     ) -> None:
         _check_prefix(prefix)
+        self.set_middleware(middleware)
         self.prefix = prefix
         self.tags = list(tags or ())
         self.dependencies = list(dependencies or ())
@@ -301,9 +329,14 @@ class APIRouter(RouteMethods):
 
     # ---- registering ------------------------------------------------------------
 
+    def _full_path(self, path: str) -> str:
+        return self.prefix + path
+
     def _register(self, route: Route) -> None:
         if self.serves and not route.path.startswith("/"):
             raise ValueError(f"the path {route.path!r} must start with '/'")
+        if route.by_path:
+            route.layers = (self.user_middleware, *route.layers)
         self.routes.append(route)
         for inclusion in self._inclusions:
             inclusion.parent._include(route, inclusion)
@@ -459,7 +492,9 @@ class APIRouter(RouteMethods):
                 dependencies=[*options["dependencies"], *route.dependencies],
             )
         else:
-            self._register(route.under(self.prefix + prefix))
+            below = route.under(self.prefix + prefix)
+            below.layers = route.layers
+            self._register(below)
 
     def _include_api_route(self, route: APIRoute, prefix: str, options: Mapping[str, Any]) -> None:
         found = type(route)(
@@ -502,6 +537,7 @@ class APIRouter(RouteMethods):
             repeat=route.repeat,
             exception_handlers={**self.exception_handlers, **route.exception_handlers},
         )
+        found.layers = route.layers
         self._register(found)
 
     # ---- the rest --------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from covet.responses import Response
 if TYPE_CHECKING:
     from covet.apiroute import APIRoute as APIRoute
     from covet.interfaces import CallEntry
+    from covet.middleware import Middleware
     from covet.mounts import APIWebSocketRoute as APIWebSocketRoute
     from covet.mounts import Host as Host
     from covet.mounts import Mount as Mount
@@ -64,6 +65,7 @@ class Route:
         param_names: the names in the path, in order.
         by_path: whether the path decides which requests it gets.
         may_be_websocket: whether it may get WebSockets.
+        layers: the middleware of the routers that it belongs to, the outermost first; each list may still grow.
     """
 
     path: str
@@ -79,6 +81,12 @@ class Route:
     param_names: tuple[str, ...] = field(init=False)
     by_path: ClassVar[bool] = True
     may_be_websocket: ClassVar[bool] = False
+    layers: "Sequence[Sequence[Middleware]]" = field(default=(), kw_only=True, repr=False)
+
+    @property
+    def middleware(self) -> "list[Middleware]":
+        """The middleware of its routers, the outermost first."""
+        return [middleware for layer in self.layers for middleware in layer]
 
     def __post_init__(self) -> None:
         self.param_names = path_names(self.path)

@@ -74,7 +74,7 @@ class Version:
             self._answer_unmatched(x, match)
             return
         constant = self._constants.get(match.route)
-        if constant is not None and not self._guarded:
+        if constant is not None and not self._guarded and not self._routes[match.route - 1].middleware:
             x.respond(constant.status_code, 0, pack_fields(constant.raw_headers), constant.body)
             return
         if match.route and self._raises:
@@ -201,6 +201,11 @@ class AsgiApplication:
         from covet.middleware.stack import Stack
 
         return Stack(self, outer)
+
+    @property
+    def gives_ids(self) -> bool:
+        """Whether the engine gives requests identifiers."""
+        return self._placed().id_field is not None
 
     def _placed(self) -> Placement:
         if self._placement is None:

@@ -55,7 +55,7 @@ class CovetApplication:
             "forward_unmatched": self.app.answers_unmatched or bool(placement),
             "forward_redirects": bool(placement),
             "routes": [
-                route.engine(number, forward=bool(placement))
+                route.engine(number, forward=bool(placement or route.middleware))
                 for number, route in enumerate(self.app.routes, 1)
                 if route.by_path
             ],
@@ -78,10 +78,20 @@ class CovetApplication:
         if asgi is not None:
             from covet.interfaces.asgi import asgi_calls
 
-            return asgi_calls(asgi, self._root_path, state)
+            return self._identified(asgi_calls(asgi, self._root_path, state))
         routes = tuple(self.app.routes)
         context = Context(self.app, param_names(routes), state, self._root_path)
-        return calls_of(routes, context, settings, self._placement)
+        context.id_field = self._placement.id_field
+        return self._identified(calls_of(routes, context, settings, self._placement))
+
+    def _identified(self, calls: Calls) -> Calls:
+        """The calls, before each of which a request's identifier is noted, if the engine gives some."""
+        field = self._placement.id_field
+        if field is None:
+            return calls
+        from covet.middleware.requestid import identified
+
+        return calls._replace(entries=identified(calls.entries, field))
 
     @property
     def _placement(self) -> Placement:
@@ -123,10 +133,10 @@ def calls_of(
     """
     statuses = {number: route.status_code for number, route in enumerate(routes, 1)}
     dispatcher = Dispatcher(context, dict(context.app.exception_handlers), statuses, debug=settings.debug)
-    context.behind_layers = bool(placement)
+    context.behind_layers = bool(placement) or any(route.middleware for route in routes)
     context.converters = converters(routes)
     calls = entries(routes, context, generate=settings.enable_jit)
-    if not placement:
+    if not context.behind_layers:
         return Calls(calls, encode, dispatcher.render, dispatcher.fail)
     from covet.middleware.chain import chained
 

@@ -2,7 +2,7 @@
 
 import copy
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import CoroutineType
 from typing import Any, cast
@@ -12,7 +12,15 @@ from covet.core import Exchange
 from covet.dispatch import Dispatcher, known
 from covet.interfaces.answers import toggled
 from covet.middleware import Middleware
-from covet.middleware.base import AsgiApp, DispatchFunction, Inside, Layer, RequestResponseEndpoint, dispatch_of
+from covet.middleware.base import (
+    AsgiApp,
+    DispatchFunction,
+    Inside,
+    Layer,
+    RequestResponseEndpoint,
+    dispatch_of,
+    is_layer,
+)
 from covet.middleware.registry import PASSED
 from covet.requests import Context, EngineRequest, Request
 from covet.responses import Answer, Response
@@ -20,6 +28,12 @@ from covet.routing import Route, all_methods
 from covet.streaming import StreamingResponse
 
 Entry = tuple[Callable[[Exchange], Any], int, bool] | None
+
+
+OwnRequest = Callable[[Exchange], EngineRequest]
+
+REROUTED = "covet.rerouted"
+"""The member of a scope that says that a change of it has been heeded."""
 
 
 def chained(
@@ -43,9 +57,15 @@ def chained(
     unmatched = Unmatched(routes, entries[0], context)
     rerouted = Rerouted(context, settings)
     call_next = endpoint(routes, [(unmatched, 404, False), *entries[1:]], context.request_of, dispatcher, rerouted)
-    for layer in reversed([cast(Layer, middleware.make(Inside())) for middleware in layers]):
-        call_next = _around(dispatch_of(layer), call_next)
     request_of = context.request_of
+    layered = {
+        number: _wrapped(route.middleware, call_next, request_of)
+        for number, route in enumerate(routes, 1)
+        if route.middleware
+    }
+    if layered:
+        call_next = _by_route(layered, call_next, request_of)
+    call_next = _wrapped(layers, call_next, request_of)
 
     async def call(x: Exchange) -> Response | None:
         if x.websocket:  # the layers are for requests
@@ -67,6 +87,38 @@ def chained(
         return None
 
     return [(call, 200, False)] * len(entries)
+
+
+def _wrapped(
+    layers: Sequence[Middleware], call_next: RequestResponseEndpoint, own: OwnRequest
+) -> RequestResponseEndpoint:
+    for middleware in reversed(layers):
+        if is_layer(middleware.cls):
+            call_next = _around(dispatch_of(cast(Layer, middleware.make(Inside()))), call_next)
+        else:
+            from covet.middleware.relay import AsgiLayer
+
+            call_next = _around(AsgiLayer(middleware, own).dispatch, call_next)
+    return call_next
+
+
+def _by_route(
+    layered: Mapping[int, RequestResponseEndpoint], otherwise: RequestResponseEndpoint, own: OwnRequest
+) -> RequestResponseEndpoint:
+    """Goes through the middleware of the routers that the request's route belongs to."""
+
+    def choose(request: Request) -> Any:
+        x = request.exchange
+        if x.route in layered and not _is_changed(own(x)):
+            return layered[x.route](request)
+        return otherwise(request)
+
+    return choose
+
+
+def _is_changed(request: EngineRequest) -> bool:
+    """Whether a middleware has changed what the request asks for; once that has been heeded, no more."""
+    return request.changes_scope() and REROUTED not in request.scope
 
 
 def _around(dispatch: DispatchFunction, call_next: RequestResponseEndpoint) -> RequestResponseEndpoint:
@@ -114,7 +166,7 @@ def endpoint(
     async def respond(request: Request) -> Response:
         x = request.exchange
         own = request_of(x)
-        if own.changes_scope():
+        if _is_changed(own):
             return await rerouted(own)
         entry = entries[x.route]
         if entry is None:
@@ -164,6 +216,7 @@ class Rerouted:
 
             application = AsgiApplication(self._context.app, self._settings, placement=PASSED, behind_engine=True)
             self._inside = application.inside
+        request.scope[REROUTED] = True
         return await response_from(self._inside, request.scope, request)
 
 

@@ -24,6 +24,12 @@ class Placement(NamedTuple):
     layers: Sequence[Middleware]
     guards: Sequence[dict[str, Any]] = ()
 
+    @property
+    def id_field(self) -> bytes | None:
+        """The request field in which the engine tells a request's identifier, if it gives some."""
+        fields = [guard["field"].encode("latin-1") for guard in self.guards if guard["kind"] == "request_id"]
+        return fields[-1] if fields else None
+
     def __bool__(self) -> bool:
         return bool(self.outer or self.layers)
 
@@ -92,10 +98,11 @@ class MiddlewareRegistry:
         self.add_document()
         guards: Sequence[dict[str, Any]] = ()
         every = self.user_middleware
+        websockets = any(route.may_be_websocket for route in self.routes)
         if every and engine:
             from covet.middleware.base import guards_of
 
-            guards = guards_of(every)
+            guards = guards_of(every, websockets=websockets)
             every = every[len(guards) :]
         hosts = [route for route in self.routes if not route.by_path]
         if hosts:
@@ -106,7 +113,6 @@ class MiddlewareRegistry:
             return Placement((), (), guards)
         from covet.middleware.base import is_layer
 
-        websockets = any(route.may_be_websocket for route in self.routes)
         first = len(every)
         while first and is_layer(every[first - 1].cls, websockets=websockets):
             first -= 1

@@ -1,7 +1,7 @@
 """Runs an ASGI application and hands its response on, unsent."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import suppress
 from contextvars import Context, copy_context
 from typing import Any, cast
@@ -13,7 +13,8 @@ from covet.concurrency import run_in_threadpool
 from covet.core import Exchange
 from covet.dispatch import known
 from covet.exceptions import ClientDisconnect, HTTPException
-from covet.middleware.base import AsgiApp, DispatchFunction, Receive, Scope, Send
+from covet.middleware import Middleware
+from covet.middleware.base import AsgiApp, DispatchFunction, Receive, RequestResponseEndpoint, Scope, Send
 from covet.requests import EngineRequest, Request, news_of
 from covet.responses import Response
 from covet.streaming import StreamingResponse
@@ -23,6 +24,8 @@ FILE_PIECE = 262144
 
 DISCONNECT = {"type": "http.disconnect"}
 UNSET = object()
+INSIDE = "covet.inside"
+"""The member of a scope that an ASGI middleware of a router finds its inside by."""
 
 
 async def relay(app: AsgiApp, dispatch: DispatchFunction, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,6 +60,31 @@ async def relay(app: AsgiApp, dispatch: DispatchFunction, scope: Scope, receive:
 async def response_from(app: AsgiApp, scope: Scope, request: EngineRequest) -> Response:
     """The response of an ASGI application to a request that is answered without ASGI otherwise."""
     return await Inner(app, scope, request).start()
+
+
+class AsgiLayer:
+    """An ASGI middleware around some routes, which are inside of it by `call_next`.
+
+    Args:
+        middleware: the middleware, yet to be made.
+        request_of: gives the Request of an exchange.
+    """
+
+    def __init__(self, middleware: Middleware, request_of: Callable[[Exchange], EngineRequest]) -> None:
+        self._request_of = request_of
+        self._app: AsgiApp = middleware.make(self._inside)
+
+    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+        """Answers a request with what the middleware makes of the response."""
+        own = self._request_of(request.exchange)
+        own.scope[INSIDE] = (request, call_next)
+        return await response_from(self._app, own.scope, own)
+
+    @staticmethod
+    async def _inside(scope: Scope, receive: Receive, send: Send) -> None:
+        request, call_next = scope[INSIDE]
+        response = known(await call_next(request))
+        await response(scope, receive, send)
 
 
 class Inner:

@@ -1,7 +1,7 @@
 """Gives each request an identifier, which logs and other services can name."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from os import urandom
 from typing import Any
@@ -15,8 +15,40 @@ from covet.responses import Response
 request_id: ContextVar[str] = ContextVar("covet_request_id", default="")
 """The identifier of the request that is being answered; empty outside of one."""
 
+Entry = tuple[Callable[[Any], Any], int, bool] | None
+
 ACCEPTED = re.compile(rb"[A-Za-z0-9._~+/=:-]{1,128}")
 """Identifiers that are taken from a request; others could forge lines of a log."""
+
+
+def note_id(x: Head, field: bytes) -> None:
+    """Sets the context variable to the identifier that the engine gave a request.
+
+    Args:
+        x: the request.
+        field: where the engine tells it.
+    """
+    given = x.header(field)
+    # A head may have no room for one more field.
+    request_id.set(new_id() if given is None else given.decode("latin-1"))
+
+
+def identified(entries: Sequence[Entry], field: bytes) -> list[Entry]:
+    """What the native runner calls when the engine gives requests their identifiers.
+
+    Args:
+        entries: what it would call otherwise, by route number.
+        field: where the engine tells the identifier.
+    """
+    return [None if entry is None else (_after_noting(entry[0], field), *entry[1:]) for entry in entries]
+
+
+def _after_noting(call: Callable[[Any], Any], field: bytes) -> Callable[[Any], Any]:
+    def noting(x: Any) -> Any:
+        note_id(x, field)
+        return call(x)
+
+    return noting
 
 
 def new_id() -> str:
@@ -51,6 +83,11 @@ class RequestIdMiddleware(Layer):
         self.trust_incoming = trust_incoming
         self.generate = new_id if generate is None else generate
         self._field = header_name.lower().encode("latin-1")
+
+    def for_engine(self) -> dict[str, Any] | None:
+        if type(self) is not RequestIdMiddleware or self.generate is not new_id:
+            return None
+        return {"kind": "request_id", "field": self._field.decode("latin-1"), "trust": self.trust_incoming}
 
     def _id_of(self, head: Head) -> str:
         given = head.header(self._field) if self.trust_incoming else None

@@ -14,6 +14,21 @@ if TYPE_CHECKING:
     from covet.asgi.app import AsgiApplication
 
 
+class Inside:
+    """The application within the middleware: an object, as some middleware asks whether `__call__` is asynchronous.
+
+    Args:
+        application: the application.
+    """
+
+    def __init__(self, application: "AsgiApplication") -> None:
+        self._serve = application.inside
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one ASGI 3 connection."""
+        await self._serve(scope, receive, send)
+
+
 class Stack:
     """ASGI middleware around an application; outside of it exceptions that nobody has handled become answers.
 
@@ -24,7 +39,7 @@ class Stack:
 
     def __init__(self, application: "AsgiApplication", outer: Sequence[Middleware]) -> None:
         self._application = application
-        app: AsgiApp = application.inside
+        app: AsgiApp = Inside(application)
         for middleware in reversed(outer):
             app = middleware.make(app)
         self._app = app
@@ -36,6 +51,10 @@ class Stack:
             # The lifespan's state is where a request's own begins, which middleware and handlers share.
             state: Mapping[str, Any] = scope.get("state", self._application.state)
             scope["state"] = dict(state)
+            if self._application.gives_ids:
+                from covet.middleware.requestid import request_id
+
+                scope["state"]["request_id"] = request_id.get()
         if scope["type"] == "http":
             await self._guarded(scope, receive, send)
         else:

@@ -13,7 +13,7 @@ import (
 // l.reply has the response.
 func (l *loop) admit() bool {
 	l.question = guard.Question{
-		Request: &l.request, Secure: l.origin.secure, RootPath: l.engine.config.RootPath, Now: l.now,
+		Request: &l.request, Room: &l.head, Secure: l.origin.secure, RootPath: l.engine.config.RootPath, Now: l.now,
 	}
 	return l.routes.guards.Admit(&l.question, &l.ticket, &l.reply)
 }

@@ -42,6 +42,7 @@ type loop struct {
 	match    route.Match
 	response exchange.Response
 	scratch  []byte
+	head     []byte         // of the present request, if a guard has added a field
 	guarded  bool           // the present request has a ticket
 	image    *constantImage // the constant that is being answered, if one is
 	question guard.Question

@@ -38,6 +38,10 @@ type Config struct {
 	// timing: what comes before ";dur=".
 	Label string `json:"label"`
 
+	// request_id: the field of requests and responses, in lower case.
+	Field string `json:"field"`
+	Trust bool   `json:"trust"` // take what a request brings
+
 	// compression
 	MinimumSize int64    `json:"minimum_size"`
 	Codings     []Level  `json:"codings"` // the best first
@@ -47,9 +51,10 @@ type Config struct {
 // Question is a request that a chain is asked about.
 type Question struct {
 	*exchange.Request
-	Secure   bool   // it came by https
-	RootPath string // where the application is mounted
-	Now      int64  // nanoseconds
+	Room     *[]byte // where a head with another field may be kept
+	Secure   bool    // it came by https
+	RootPath string  // where the application is mounted
+	Now      int64   // nanoseconds
 }
 
 // field returns the first value of the field with this name, in lower case.
@@ -69,6 +74,7 @@ type Ticket struct {
 	secure    bool
 	began     int64
 	accepted  []byte // Accept-Encoding
+	id        []byte // what the request is called
 }
 
 // Draft is a response on its way out.
@@ -84,7 +90,7 @@ type Draft struct {
 // guard is one middleware. refuse fills r and reports true if the request goes
 // no further.
 type guard interface {
-	refuse(q *Question, r *Reply) bool
+	refuse(q *Question, t *Ticket, r *Reply) bool
 	decorate(t *Ticket, d *Draft)
 }
 
@@ -124,6 +130,8 @@ func build(c *Config) (guard, error) {
 		return httpsRedirect{}, nil
 	case "security_headers":
 		return newSecurity(c), nil
+	case "request_id":
+		return &requestID{field: c.Field, trust: c.Trust}, nil
 	case "compression":
 		return newCompression(c)
 	case "timing":
@@ -143,7 +151,7 @@ type Reply struct {
 // Admit notes what is needed for the response. It reports false if the request
 // goes no further; reply then has the response.
 func (c *Chain) Admit(q *Question, t *Ticket, reply *Reply) bool {
-	*t = Ticket{origin: t.origin[:0], accepted: t.accepted[:0], secure: q.Secure, began: q.Now}
+	*t = Ticket{origin: t.origin[:0], accepted: t.accepted[:0], id: t.id[:0], secure: q.Secure, began: q.Now}
 	if c.origins {
 		if origin, ok := q.field("origin"); ok {
 			t.origin, t.hasOrigin = append(t.origin, origin...), true
@@ -156,7 +164,7 @@ func (c *Chain) Admit(q *Question, t *Ticket, reply *Reply) bool {
 	}
 	for i, g := range c.guards {
 		reply.reset(nil)
-		if g.refuse(q, reply) {
+		if g.refuse(q, t, reply) {
 			c.decorate(i, t, q.Now, &reply.Response, reply)
 			return false
 		}

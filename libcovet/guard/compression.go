@@ -47,7 +47,7 @@ func (g *compression) excludes(value []byte) bool {
 		strings.HasPrefix(media, "application/grpc+") && g.excluded["application/grpc"]
 }
 
-func (g *compression) refuse(*Question, *Reply) bool { return false }
+func (g *compression) refuse(*Question, *Ticket, *Reply) bool { return false }
 
 func (g *compression) decorate(t *Ticket, d *Draft) {
 	if d.status == 206 || d.status == 204 || d.status == 304 || d.length >= 0 && d.length < g.least ||

@@ -55,7 +55,7 @@ func (g *cors) allows(origin []byte) bool {
 }
 
 // refuse answers preflight requests.
-func (g *cors) refuse(q *Question, r *Reply) bool {
+func (g *cors) refuse(q *Question, _ *Ticket, r *Reply) bool {
 	if q.Method != exchange.MethodOptions {
 		return false
 	}

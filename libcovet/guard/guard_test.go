@@ -12,7 +12,7 @@ import (
 // asked parses a request.
 func asked(t *testing.T, head string) *Question {
 	t.Helper()
-	q := &Question{Request: &exchange.Request{}, Now: 1e9}
+	q := &Question{Request: &exchange.Request{}, Room: new([]byte), Now: 1e9}
 	head = strings.ReplaceAll(head, "\n", "\r\n") + "\r\n\r\n"
 	var limits http1.Limits
 	if _, err := limits.ParseRequest([]byte(head), q.Request); err != nil {
@@ -177,5 +177,42 @@ func TestGuardsDoNotAllocateForOrdinaryRequests(t *testing.T) {
 	pass()
 	if n := testing.AllocsPerRun(100, pass); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestRequestsHaveIdentifiers(t *testing.T) {
+	for _, c := range []struct {
+		given string
+		trust bool
+		taken bool
+	}{
+		{"", true, false}, {"abc-1", true, true}, {"abc-1", false, false}, {"no spaces", true, false},
+		{strings.Repeat("a", 129), true, false},
+	} {
+		g := chain(t, Config{Kind: "request_id", Field: "x-request-id", Trust: c.trust})
+		head := "GET /path HTTP/1.1\nHost: a\nAccept: b"
+		if c.given != "" {
+			head += "\nX-Request-ID: " + c.given
+		}
+		q := asked(t, head)
+		var ticket Ticket
+		var reply Reply
+		if !g.Admit(q, &ticket, &reply) {
+			t.Fatal("not admitted")
+		}
+		var r exchange.Response
+		g.Decorate(&ticket, 0, &r, &reply)
+		id, _ := q.field("x-request-id")
+		if told(r.Fields) != "x-request-id: "+string(id)+"\n" {
+			t.Errorf("%q: the request has %q, the response %q", c.given, id, told(r.Fields))
+		}
+		if c.taken != (string(id) == c.given) || !c.taken && len(id) != 32 {
+			t.Errorf("%q: got %q", c.given, id)
+		}
+		host, _ := q.field("host")
+		accept, _ := q.field("accept")
+		if string(host) != "a" || string(accept) != "b" || string(q.Path.Of(q.Request.Head)) != "/path" {
+			t.Errorf("%q: the head was changed: %q", c.given, q.Request.Head)
+		}
 	}
 }

@@ -10,7 +10,7 @@ type security struct {
 
 func newSecurity(c *Config) guard { return &security{lines: linesOf(c.Fields), hsts: []byte(c.HSTS)} }
 
-func (g *security) refuse(*Question, *Reply) bool { return false }
+func (g *security) refuse(*Question, *Ticket, *Reply) bool { return false }
 
 func (g *security) decorate(t *Ticket, f *Draft) {
 	for _, l := range g.lines {
@@ -26,7 +26,7 @@ func (g *security) decorate(t *Ticket, f *Draft) {
 // timing says how many milliseconds the response took.
 type timing struct{ label string }
 
-func (g timing) refuse(*Question, *Reply) bool { return false }
+func (g timing) refuse(*Question, *Ticket, *Reply) bool { return false }
 
 func (g timing) decorate(t *Ticket, f *Draft) {
 	start := len(f.text)

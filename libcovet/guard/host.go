@@ -89,7 +89,7 @@ func newTrustedHost(c *Config) guard {
 	return g
 }
 
-func (g *trustedHost) refuse(q *Question, r *Reply) bool {
+func (g *trustedHost) refuse(q *Question, _ *Ticket, r *Reply) bool {
 	if g.any {
 		return false
 	}
@@ -132,7 +132,7 @@ func (g *trustedHost) decorate(*Ticket, *Draft) {}
 // httpsRedirect sends clients from http to https.
 type httpsRedirect struct{}
 
-func (httpsRedirect) refuse(q *Question, r *Reply) bool {
+func (httpsRedirect) refuse(q *Question, _ *Ticket, r *Reply) bool {
 	if q.Secure {
 		return false
 	}

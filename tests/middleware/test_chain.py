@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 import covet.middleware
-from covet import CovetPy, Depends, HTTPException, JSONResponse, Request, Response
+from covet import APIRouter, CovetPy, Depends, HTTPException, JSONResponse, Request, Response
 from covet.background import BackgroundTask
 from covet.middleware import Middleware
 from covet.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
@@ -687,3 +687,83 @@ def test_what_concerns_websockets_stands_where_they_pass() -> None:
         """Nothing is sent."""
 
     assert outer_of(with_socket) == [Marks, RequestIdMiddleware]
+
+
+def test_routers_have_middleware_of_their_own(run: Any, placed: Any) -> None:
+    app, router, inner = CovetPy(), APIRouter(prefix="/a"), APIRouter(prefix="/b", middleware=[Middleware(Marks, "i")])
+
+    @router.get("/x")
+    async def x(request: Request) -> Any:
+        return getattr(request.state, "order", [])
+
+    @inner.get("/y")
+    async def y(request: Request) -> Any:
+        return request.state.order
+
+    @app.get("/plain")
+    async def plain() -> Any:
+        return "plain"
+
+    app.add_constant("/constant", "constant")
+    router.include_router(inner)
+    app.include_router(router)
+    app.add_middleware(Marks, mark="app")
+    router.add_middleware(Marks, mark="r")  # also for what was registered before
+
+    with run(placed(app)) as ask:
+        found = {path: ask("GET", path) for path in ("/a/x", "/a/b/y", "/plain", "/constant", "/a/none")}
+    orders = {path: response.headers["x-order"] for path, response in found.items()}
+    assert orders == {"/a/x": "rapp", "/a/b/y": "irapp", "/plain": "app", "/constant": "app", "/a/none": "app"}
+    assert found["/a/b/y"].json() == ["app", "r", "i"]
+
+
+def test_routers_have_asgi_middleware_too(run: Any) -> None:
+    class Adds:
+        def __init__(self, app: Any, value: str) -> None:
+            self.app, self.value = app, value
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            async def adding(message: Any) -> None:
+                if message["type"] == "http.response.start":
+                    message["headers"] = [*message["headers"], (b"x-added", self.value.encode())]
+                await send(message)
+
+            await self.app(scope, receive, adding)
+
+    app, router = CovetPy(), APIRouter(middleware=[Middleware(Marks, "a"), Middleware(Adds, value="yes")])
+
+    @router.post("/x")
+    async def x(request: Request) -> Any:
+        return (await request.body()).decode()
+
+    @router.get("/raises")
+    async def raises() -> Any:
+        raise HTTPException(418)
+
+    @app.get("/plain")
+    async def plain() -> Any:
+        return "plain"
+
+    app.include_router(router)
+    with run(app) as ask:
+        response = ask("POST", "/x", content=b"body")
+        assert (response.json(), response.headers["x-added"], response.headers["x-order"]) == ("body", "yes", "a")
+        assert ask("GET", "/raises").headers["x-added"] == "yes"
+        assert "x-added" not in ask("GET", "/plain").headers
+
+
+def test_a_routers_middleware_may_change_the_scope(run: Any) -> None:
+    app, router = CovetPy(), APIRouter()
+
+    @router.middleware("http")
+    async def adds(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        request.scope["headers"].append((b"x-added", b"yes"))
+        return await call_next(request)
+
+    @router.get("/x")
+    async def x(request: Request) -> Any:
+        return request.headers["x-added"]
+
+    app.include_router(router)
+    with run(app) as ask:
+        assert ask("GET", "/x").json() == "yes"

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import zstandard
 
-from covet import CovetPy, HTTPException, Response
+from covet import CovetPy, HTTPException, Request, Response
 from covet.interfaces.native import CovetApplication
 from covet.middleware import Middleware
 from covet.middleware.base import BaseHTTPMiddleware
@@ -22,6 +22,7 @@ from covet.middleware.compression import CompressionMiddleware
 from covet.middleware.cors import CORSMiddleware
 from covet.middleware.gzip import GZipMiddleware
 from covet.middleware.httpsredirect import HTTPSRedirectMiddleware
+from covet.middleware.requestid import RequestIdMiddleware, request_id
 from covet.middleware.securityheaders import SecurityHeadersMiddleware
 from covet.middleware.timing import TimingMiddleware
 from covet.middleware.trustedhost import TrustedHostMiddleware
@@ -117,6 +118,38 @@ def test_the_bytes_are_the_same(middleware: list[Middleware]) -> None:
     with LiveServer(ours, **options) as in_engine, LiveServer(pythons, **options) as elsewhere:
         for request in requests():
             assert raw(in_engine, request) == raw(elsewhere, request), request
+
+
+@pytest.mark.parametrize("inside", [[], [Middleware(PassOn)], [Middleware(BaseHTTPMiddleware, dispatch=hand_on)]])
+def test_identifiers_of_the_engine(inside: list[Middleware]) -> None:
+    app = app_with(Middleware(RequestIdMiddleware), CORS, *inside)
+    assert kinds(app) == ["request_id", "cors"]
+
+    @app.get("/id")
+    async def ids(request: Request) -> Any:
+        return [request.state.request_id, request_id.get(), request.headers["x-request-id"]]
+
+    @app.get("/variable")
+    def variable() -> Any:
+        return request_id.get()
+
+    with LiveServer(app) as server, httpx.Client(base_url=server.url) as client:
+        names = set()
+        for _ in range(3):
+            response = client.get("/id")
+            names.add(name := response.headers["x-request-id"])
+            assert re.fullmatch("[0-9a-f]{32}", name) and response.json() == [name] * 3
+            response = client.get("/variable")
+            assert response.json() == response.headers["x-request-id"]
+        assert len(names) == 3
+        given = client.get("/id", headers={"X-Request-ID": "abc-1"})
+        assert given.json() == ["abc-1"] * 3 and given.headers["x-request-id"] == "abc-1"
+        forged = client.get("/id", headers={"X-Request-ID": "no spaces"})
+        assert forged.json() == [forged.headers["x-request-id"]] * 3
+        for path in ("/constant", "/none", "/error"):
+            assert "x-request-id" in client.get(path).headers
+        large = client.get("/id", headers={"X-Large": "x" * 60_000})
+        assert large.json()[0] == large.headers["x-request-id"]
 
 
 def kinds(app: CovetPy) -> list[str]:
