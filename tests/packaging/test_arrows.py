@@ -20,7 +20,7 @@ ALLOWED = {
     "libcovet/netio": frozenset({"libcovet/netio/proactor", "libcovet/uring", "libcovet/epoll", "libcovet/wheel"}),
     **{f"libcovet/{protocol}": EXCHANGE for protocol in PROTOCOLS},
     "libcovet/route": EXCHANGE,
-    "libcovet/guard": EXCHANGE,
+    "libcovet/guard": EXCHANGE | {"libcovet/coding"},
     "libcovet/native": EXCHANGE,
     "bridge": EXCHANGE,
 }
