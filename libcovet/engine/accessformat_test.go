@@ -102,7 +102,7 @@ func TestAccessLineAsJSON(t *testing.T) {
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
-	if strings.ContainsAny(line[:len(line)-1], "\t\x9b") {
+	if strings.ContainsAny(line[:len(line)-1], "\t\u009b") {
 		t.Errorf("control characters in %q", line)
 	}
 }
