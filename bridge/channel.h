@@ -23,7 +23,9 @@
  * A WebSocket is an exchange too. A head with status 101 accepts it; then the
  * pieces of both rings hold records (covet_record) with messages, until the
  * engine has raised COVET_E_BODY_END, with the reason in `close_code`, or the
- * worker has sent a record of kind COVET_CLOSE and COVET_W_END.
+ * worker has sent a record of kind COVET_CLOSE and COVET_W_END. What a worker
+ * sends arrives until COVET_E_CANCELLED; when the handler knows that no message
+ * follows, so that it has answered those before, it raises COVET_W_TOLD.
  */
 #ifndef COVET_CHANNEL_H
 #define COVET_CHANNEL_H
@@ -230,6 +232,7 @@ typedef struct {
 #define COVET_W_DONE 4u  /* the worker will not touch the slot again */
 #define COVET_W_ABORT 8u /* the response cannot be completed: close the connection */
 #define COVET_W_CONTINUE 16u /* the handler reads the body: send 100 Continue */
+#define COVET_W_TOLD 32u     /* the handler of a WebSocket knows of COVET_E_BODY_END */
 /* The id is in the outbox. It shares the word with the other flags so that the
  * worker's last touch, raising DONE and noticing the loop, is one instruction. */
 #define COVET_W_NOTICED 0x80000000u

@@ -28,6 +28,7 @@ const (
 	WorkerDone     = C.COVET_W_DONE
 	WorkerAbort    = C.COVET_W_ABORT
 	WorkerContinue = C.COVET_W_CONTINUE
+	WorkerTold     = C.COVET_W_TOLD
 
 	workerNoticed = C.COVET_W_NOTICED
 )

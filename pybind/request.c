@@ -62,8 +62,7 @@ GETTER(waiting) {
 }
 GETTER(ended) {
     SELF
-    uint32_t flags = __atomic_load_n(&x->slot->engine_flags, __ATOMIC_SEQ_CST);
-    return PyBool_FromLong((flags & (COVET_E_BODY_END | COVET_E_CANCELLED)) != 0);
+    return PyBool_FromLong(x->told || exchange_lost(x));
 }
 GETTER(http_version) {
     SELF

@@ -13,9 +13,8 @@ static int ring_is_full(const covet_slot *s) {
     return s->out.tail - __atomic_load_n(&s->out.head, __ATOMIC_SEQ_CST) >= COVET_RING;
 }
 
-static int peer_has_ended(const Exchange *x) {
-    return (__atomic_load_n(&x->slot->engine_flags, __ATOMIC_SEQ_CST) & (COVET_E_BODY_END | COVET_E_CANCELLED)) != 0;
-}
+/* Nothing that is sent arrives any more, or it would be an answer to nothing. */
+static int peer_has_ended(const Exchange *x) { return x->told || exchange_lost(x); }
 
 void socket_flush(Exchange *x) {
     if (x->open == 0 || x->live == NULL) {
@@ -23,6 +22,15 @@ void socket_flush(Exchange *x) {
     }
     covet_port_push_body(&x->runner->port, x->live, x->id, x->open, x->open_len);
     x->open = 0;
+}
+
+/* The handler knows that no message follows. What it has written before goes out first. */
+static void tell_told(Exchange *x) {
+    x->told = 1;
+    if (x->first_waiting == NULL && x->live != NULL && !x->done) {
+        socket_flush(x);
+        exchange_say(x, COVET_W_TOLD);
+    }
 }
 
 /* What was written since the last publish goes with the next one. */
@@ -111,16 +119,16 @@ void socket_push_waiting(Exchange *x) {
     if (x->live == NULL || x->first_waiting == NULL) {
         return;
     }
-    if (peer_has_ended(x)) {
+    if (exchange_lost(x)) {
         socket_drop_waiting(x);
     }
     while (x->first_waiting != NULL && write_record(x, x->first_waiting)) {
         drop_first(x);
     }
     flush_later(x);
-    if (x->first_waiting == NULL && x->done) {
+    if (x->first_waiting == NULL && (x->done || x->told)) {
         socket_flush(x);
-        exchange_say(x, COVET_W_END);
+        exchange_say(x, x->done ? COVET_W_END : COVET_W_TOLD);
     }
 }
 
@@ -256,6 +264,7 @@ PyObject *exchange_push(PyObject *self, PyObject *const *args, Py_ssize_t count)
     if (!opened(x)) { /* asking for a buffer may run any code */
         put = -1;
     } else if (peer_has_ended(x)) {
+        tell_told(x);
         PyErr_SetString(x->runner->types->broken, "the WebSocket's client has gone");
         put = -1;
     } else {
@@ -303,7 +312,7 @@ void socket_close(Exchange *x, uint16_t code, const char *reason, size_t len) {
         memcpy(bytes + 2, reason, len);
     }
     Waiting w = {.kind = COVET_CLOSE, .bytes = bytes, .len = 2 + len};
-    int put = peer_has_ended(x) ? 1 : put_record(x, &w, NULL);
+    int put = peer_has_ended(x) ? x->first_waiting == NULL : put_record(x, &w, NULL);
     x->done = 1;
     if (put < 0) {
         PyErr_WriteUnraisable((PyObject *)x);
@@ -442,6 +451,7 @@ PyObject *exchange_message(PyObject *self, PyObject *unused) {
         return message;
     }
     if (flags & (COVET_E_BODY_END | COVET_E_CANCELLED)) {
+        tell_told(x);
         return PyLong_FromLong(x->live->close_code == 0 ? 1006 : x->live->close_code);
     }
     Py_RETURN_NONE;

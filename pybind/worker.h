@@ -72,6 +72,7 @@ struct Exchange {
     char took_whole;
     /* WebSockets, and the runner's control exchange */
     char accepted;
+    char told;         /* the handler knows that no message follows */
     char listed;       /* on the runner's list of those with an open piece */
     covet_block open;  /* the piece that is being filled; 0 is none */
     uint32_t open_len, open_size;

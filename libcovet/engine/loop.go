@@ -299,7 +299,7 @@ func (l *loop) drain() {
 	l.net.Each(func(c *netio.Conn) {
 		s := l.session(c)
 		if s.socket != nil {
-			l.closeSocket(s, c, closeRestart, "server shutdown")
+			l.letEnd(s, c, closeRestart, nil)
 			return
 		}
 		if !s.idle() {

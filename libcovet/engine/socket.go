@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/covetpy/covetpy/bridge"
@@ -22,6 +23,9 @@ const (
 	closeTryLater = 1013
 )
 
+// endLimit is how long a worker may take to answer the last messages.
+const endLimit = int64(time.Second)
+
 // closeLimit is how long a client may take to answer a closing frame.
 const closeLimit = int64(10 * time.Second)
 
@@ -31,6 +35,7 @@ type socketState uint8
 const (
 	socketOpening socketState = iota // its worker has not answered yet
 	socketOpen
+	socketEnding  // no message follows: its worker may answer those before
 	socketClosing // our closing frame is sent; the client's is to come
 	socketClosed  // nothing more is sent or read
 )
@@ -65,7 +70,10 @@ type socket struct {
 	midway  bool   // a message of several frames is being sent
 	heard   int64  // when something last came from the client
 	pinged  int64  // when it was last pinged
-	closeBy int64  // when it must have closed
+	closeBy int64  // when it must have ended, or closed
+	final   bool   // the client sends nothing more that counts
+	code    uint16 // of our closing frame, while it is ending
+	reason  []byte
 	pending []byte // of a message that was compressed: what the worker has had no room for
 	passed  int    // bytes of it that are with the worker
 	op      websocket.Opcode
@@ -98,7 +106,7 @@ func (l *loop) acceptSocket(s *session, c *netio.Conn, o *owed, slot *bridge.Slo
 		l.socketEnded(s, c)
 		c.CloseAfterFlush()
 	case l.draining || l.crew.isRetired(slot):
-		l.closeSocket(s, c, closeRestart, "")
+		l.letEnd(s, c, closeRestart, nil)
 	default:
 		if due := l.socketDue(s, c); due != 0 {
 			l.lookBy(c, due)
@@ -108,15 +116,48 @@ func (l *loop) acceptSocket(s *session, c *netio.Conn, o *owed, slot *bridge.Slo
 	return true
 }
 
-// closeSocket ends a WebSocket from this side: the worker is told that no
-// message follows, and why, and the client gets a closing frame.
+// closeSocket ends a WebSocket from this side, at once: the worker is told
+// that no message follows, and why, and the client gets a closing frame.
 func (l *loop) closeSocket(s *session, c *netio.Conn, code uint16, reason string) {
+	w := s.socket
+	if w.state != socketOpen && w.state != socketEnding {
+		return
+	}
+	l.endMessages(w, code, []byte(reason), bridge.EngineCancelled)
+	l.sendClose(s, c, code, []byte(reason))
+}
+
+// letEnd ends a WebSocket as soon as its worker has answered the messages
+// before: when its handler knows that no other follows, or a moment later.
+func (l *loop) letEnd(s *session, c *netio.Conn, code uint16, reason []byte) {
 	w := s.socket
 	if w.state != socketOpen {
 		return
 	}
-	l.endMessages(w, code, []byte(reason), 0)
-	l.sendClose(s, c, code, []byte(reason))
+	l.leaveTopics(w)
+	w.state, w.code, w.reason, w.closeBy = socketEnding, code, bytes.Clone(reason), l.now+endLimit
+	l.resume(s, c, holdBody|holdMemory|holdOutput) // whatever else comes is thrown away
+	if l.port.Lookup(w.id) == nil {
+		l.finishEnd(s, c)
+		return
+	}
+	l.endMessages(w, code, reason, 0)
+	l.lookBy(c, w.closeBy)
+}
+
+// finishEnd sends the closing frame of a WebSocket that was ending.
+func (l *loop) finishEnd(s *session, c *netio.Conn) {
+	w := s.socket
+	if w.state != socketEnding {
+		return
+	}
+	l.endMessages(w, w.code, nil, bridge.EngineCancelled)
+	if !w.final {
+		l.sendClose(s, c, w.code, w.reason)
+		return
+	}
+	c.Commit(websocket.AppendClose(c.Reserve(websocket.MaxControl), w.code, w.reason))
+	l.endSocket(s, c)
 }
 
 // sendClose sends our closing frame, and waits for the client's.
@@ -149,10 +190,10 @@ func (l *loop) endMessages(w *socket, code uint16, reason []byte, flags uint32) 
 // socketEnded handles a client that sends nothing more.
 func (l *loop) socketEnded(s *session, c *netio.Conn) {
 	w := s.socket
-	if w.state == socketOpening || w.state == socketClosed {
+	if w.state == socketOpening || w.state == socketClosed || w.final {
 		return
 	}
-	l.endMessages(w, closeAbnormal, nil, 0)
+	l.endMessages(w, closeAbnormal, nil, bridge.EngineCancelled)
 	l.endSocket(s, c)
 }
 
@@ -174,7 +215,7 @@ func (l *loop) retireSockets(place int) {
 			return
 		}
 		if slot := l.port.Lookup(s.socket.id); slot != nil && slot.BegunBy(place) {
-			l.closeSocket(s, c, closeRestart, "")
+			l.letEnd(s, c, closeRestart, nil)
 		}
 	})
 }
@@ -183,7 +224,7 @@ func (l *loop) retireSockets(place int) {
 
 // socketDue is when a WebSocket is to be looked at.
 func (l *loop) socketDue(s *session, c *netio.Conn) int64 {
-	if s.socket.state == socketClosing {
+	if s.socket.state == socketEnding || s.socket.state == socketClosing {
 		return s.socket.closeBy
 	}
 	due := l.pingDue(s)
@@ -215,8 +256,9 @@ func (l *loop) pingDue(s *session) int64 {
 func (l *loop) socketTimeUp(s *session, c *netio.Conn) {
 	w := s.socket
 	switch {
+	case w.state == socketEnding:
+		l.finishEnd(s, c)
 	case w.state == socketClosing:
-		l.endMessages(w, closeAbnormal, nil, 0)
 		w.state = socketClosed
 		s.phase, s.closing = phaseOver, true
 		c.Close()

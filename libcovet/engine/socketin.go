@@ -168,13 +168,25 @@ func (l *loop) socketEvent(s *session, c *netio.Conn, piece *incoming, e *websoc
 		}
 	case websocket.GotClose:
 		l.passPiece(w, piece)
-		if w.state == socketOpen {
-			l.endMessages(w, e.Code, e.Data, 0)
-			c.Commit(websocket.AppendClose(c.Reserve(websocket.MaxControl), e.Code, nil))
-		}
-		l.endSocket(s, c)
+		l.clientCloses(s, c, e)
 	}
 	return true
+}
+
+// clientCloses handles a closing frame: our own answers it, if it does not come
+// first.
+func (l *loop) clientCloses(s *session, c *netio.Conn, e *websocket.Event) {
+	w := s.socket
+	s.phase, w.final = phaseOver, true
+	switch w.state {
+	case socketOpen:
+		l.endMessages(w, e.Code, e.Data, 0)
+		l.letEnd(s, c, e.Code, nil)
+	case socketEnding:
+		w.code, w.reason = e.Code, nil
+	default:
+		l.endSocket(s, c)
+	}
 }
 
 // messagePart passes a part of a message on; false if reading has to wait.
@@ -299,9 +311,12 @@ func (l *loop) passPiece(w *socket, piece *incoming) {
 
 // socketFailed closes a connection whose client breaks the protocol.
 func (l *loop) socketFailed(s *session, c *netio.Conn, err *websocket.Error) {
-	if s.socket.state == socketOpen {
-		l.endMessages(s.socket, err.Code, []byte(err.Reason), 0)
-		c.Commit(websocket.AppendClose(c.Reserve(websocket.MaxControl), err.Code, []byte(err.Reason)))
+	w := s.socket
+	s.phase, w.final = phaseOver, true
+	if w.state != socketOpen {
+		l.closeSocket(s, c, err.Code, err.Reason)
+		l.endSocket(s, c)
+		return
 	}
-	l.endSocket(s, c)
+	l.letEnd(s, c, err.Code, []byte(err.Reason))
 }

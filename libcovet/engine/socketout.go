@@ -27,7 +27,10 @@ func (l *loop) writeMessages(s *session, c *netio.Conn, o *owed, slot *bridge.Sl
 	if slot.HasPieces() {
 		return false
 	}
-	if flags&bridge.WorkerAbort != 0 { // its worker has ended
+	switch {
+	case flags&(bridge.WorkerTold|bridge.WorkerEnd|bridge.WorkerAbort) != 0 && s.socket.state == socketEnding:
+		l.finishEnd(s, c)
+	case flags&bridge.WorkerAbort != 0: // its worker has ended
 		l.closeSocket(s, c, closeRestart, "")
 	}
 	if flags&(bridge.WorkerAbort|bridge.WorkerEnd) == 0 {
@@ -41,7 +44,7 @@ func (l *loop) writeMessages(s *session, c *netio.Conn, o *owed, slot *bridge.Sl
 func (l *loop) writeRecords(s *session, c *netio.Conn, o *owed, block bridge.Block, n int) {
 	rest := l.port.Bytes(block)[:n]
 	alone := true
-	for len(rest) > 0 && s.socket.state == socketOpen {
+	for len(rest) > 0 && (s.socket.state == socketOpen || s.socket.state == socketEnding) {
 		record, after, ok := bridge.NextRecord(rest)
 		if !ok {
 			break
@@ -67,6 +70,10 @@ func (l *loop) writeRecord(s *session, c *netio.Conn, o *owed, r *bridge.Record)
 		c.Commit(append(l.partHeader(w, c, r), r.Data...))
 		l.partSent(s, c, r)
 	case bridge.RecordClose:
+		if w.state == socketEnding { // the client was first
+			l.finishEnd(s, c)
+			return
+		}
 		code, reason := uint16(closeNormal), []byte(nil)
 		if len(r.Data) >= 2 {
 			code, reason = binary.BigEndian.Uint16(r.Data), r.Data[2:]
