@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-from serving import Server, served
+from serving import served
+from workers.harness import eventually, supervised
+
 from websocket.conftest import HERE, LOOPS
 from websocket.raw import Raw
 from websocket.test_engine import WAIT, closed, get, open_at, refused
-from websockets.exceptions import ConnectionClosed
-from workers.harness import eventually, logged, supervised
 
 LOOP = pytest.mark.parametrize("loop", list(LOOPS))
 
