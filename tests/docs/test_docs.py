@@ -25,6 +25,7 @@ CAPABILITIES = (
     "server-sent-events",
     "background-tasks",
     "templates",
+    "websockets",
     "errors",
     "lifespan",
     "constant-routes",

@@ -61,12 +61,12 @@ def test_a_handler_is_told_of_the_restart(loop: str, tmp_path: Path) -> None:
         "    except WebSocketDisconnect as error:\n"
         f"        Path({str(tmp_path / 'told')!r}).write_text(str(error.code))\n"
     )
-    with supervised(app_dir=str(tmp_path), workers=1, enable_io_uring=loop == "io_uring") as server:
-        with open_at(server, "/") as websocket:
-            assert websocket.recv(WAIT) == "open"
-            server.process.send_signal(signal.SIGHUP)
-            assert closed(websocket)[0] == 1012
-            assert eventually(lambda: (tmp_path / "told").read_text()) == "1012"
+    serving = supervised(app_dir=str(tmp_path), workers=1, enable_io_uring=loop == "io_uring")
+    with serving as server, open_at(server, "/") as websocket:
+        assert websocket.recv(WAIT) == "open"
+        server.process.send_signal(signal.SIGHUP)
+        assert closed(websocket)[0] == 1012
+        assert eventually(lambda: (tmp_path / "told").read_text()) == "1012"
 
 
 @LOOP
@@ -82,14 +82,17 @@ def test_the_server_stops_at_once(loop: str) -> None:
 @LOOP
 def test_silent_clients_are_pinged_and_given_up(loop: str) -> None:
     options = [*LOOPS[loop], "--ws-ping-interval", "300ms", "--ws-ping-timeout", "300ms"]
-    with served("app:app", app_dir=HERE, options=options) as server:
-        with Raw(server.port, "/echo?name=dead") as dead, open_at(server, "/echo") as alive:
-            assert dead.frame()[:2] == (True, 9)
-            fin, opcode, payload = dead.frame()
-            assert (fin, opcode, payload) == (True, 8, b"\x03\xf3keepalive ping timeout")
-            assert get(server, "/ended/dead") == {"code": 1011, "reason": "keepalive ping timeout"}
-            alive.send("x")
-            assert alive.recv(WAIT) == "x"
+    with (
+        served("app:app", app_dir=HERE, options=options) as server,
+        Raw(server.port, "/echo?name=dead") as dead,
+        open_at(server, "/echo") as alive,
+    ):
+        assert dead.frame()[:2] == (True, 9)
+        fin, opcode, payload = dead.frame()
+        assert (fin, opcode, payload) == (True, 8, b"\x03\xf3keepalive ping timeout")
+        assert get(server, "/ended/dead") == {"code": 1011, "reason": "keepalive ping timeout"}
+        alive.send("x")
+        assert alive.recv(WAIT) == "x"
 
 
 def test_a_slow_handler_is_no_silent_client() -> None:
@@ -134,12 +137,14 @@ def test_origins() -> None:
 
 
 def test_compression_can_be_switched_off() -> None:
-    with served("app:app", app_dir=HERE, options=["--ws-per-message-deflate", "false"]) as server:
-        with open_at(server, "/echo") as websocket:
-            assert websocket.response is not None
-            assert "sec-websocket-extensions" not in websocket.response.headers
-            websocket.send("x" * 1000)
-            assert websocket.recv(WAIT) == "x" * 1000
+    with (
+        served("app:app", app_dir=HERE, options=["--ws-per-message-deflate", "false"]) as server,
+        open_at(server, "/echo") as websocket,
+    ):
+        assert websocket.response is not None
+        assert "sec-websocket-extensions" not in websocket.response.headers
+        websocket.send("x" * 1000)
+        assert websocket.recv(WAIT) == "x" * 1000
 
 
 def test_websockets_take_no_place_of_requests() -> None:
@@ -205,18 +210,21 @@ def test_what_is_published_waits_for_the_end_of_a_message() -> None:
 
 
 def test_a_subscriber_that_does_not_read_is_closed() -> None:
-    with served("app:app", app_dir=HERE) as server:
-        with Raw(server.port, "/room/a") as slow, open_at(server, "/room/a", compression=None) as quick:
-            slow.frame()
-            quick.recv(WAIT)
-            for _ in range(40):
-                get(server, "/publish/a?size=400000&binary=true", "POST")
-                assert len(quick.recv(WAIT)) == 400_000
-            frames = list(slow.frames())
-            assert frames[-1] == (True, 8, b"\x03\xf5too slow for what is published")
-            assert len(frames) < 41
-            get(server, "/publish/a", "POST")
-            assert quick.recv(WAIT) == '{"to":"a"}'
+    with (
+        served("app:app", app_dir=HERE) as server,
+        Raw(server.port, "/room/a") as slow,
+        open_at(server, "/room/a", compression=None) as quick,
+    ):
+        slow.frame()
+        quick.recv(WAIT)
+        for _ in range(40):
+            get(server, "/publish/a?size=400000&binary=true", "POST")
+            assert len(quick.recv(WAIT)) == 400_000
+        frames = list(slow.frames())
+        assert frames[-1] == (True, 8, b"\x03\xf5too slow for what is published")
+        assert len(frames) < 41
+        get(server, "/publish/a", "POST")
+        assert quick.recv(WAIT) == '{"to":"a"}'
 
 
 # ---- memory ----------------------------------------------------------------------------
