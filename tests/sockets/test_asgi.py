@@ -12,9 +12,9 @@ from serving import Server, served
 
 from covet import WebSocketDisconnect
 from covet.testclient import TestClient, WebSocketDenialResponse
-from websocket import app as module
-from websocket.conftest import HERE
-from websocket.test_engine import WAIT, closed, get, open_at, refused
+from sockets import app as module
+from sockets.conftest import HERE
+from sockets.test_engine import WAIT, closed, get, open_at, refused
 
 FOREIGN = """
 import asyncio

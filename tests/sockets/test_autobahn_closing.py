@@ -7,8 +7,8 @@ import os
 import pytest
 from serving import Server
 
-from websocket.raw import Raw, frame
-from websocket.test_autobahn_frames import BINARY, CLOSE, PING, TEXT, closing, run, text
+from sockets.raw import Raw, frame
+from sockets.test_autobahn_frames import BINARY, CLOSE, PING, TEXT, closing, run, text
 
 
 def all_frames(server: Server, data: bytes) -> list[tuple[bool, int, bytes]]:

@@ -10,8 +10,8 @@ import zlib
 import pytest
 from serving import Server
 
-from websocket.raw import Raw, frame
-from websocket.test_autobahn_frames import BINARY, CLOSE, PING, PONG, TEXT, closing
+from sockets.raw import Raw, frame
+from sockets.test_autobahn_frames import BINARY, CLOSE, PING, PONG, TEXT, closing
 
 COMPRESSED = 0x40
 AGREED = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from serving import Server
 
-from websocket.raw import Raw, frame
+from sockets.raw import Raw, frame
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 Frame = tuple[bool, int, bytes]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from serving import Server
 
-from websocket.raw import Raw, frame
-from websocket.test_autobahn_frames import CLOSE, TEXT, closing, run, text
+from sockets.raw import Raw, frame
+from sockets.test_autobahn_frames import CLOSE, TEXT, closing, run, text
 
 GREEK = b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5".decode()
 MIXED = "Hello-µ@ßöäüàá-UTF-8!!"

@@ -12,9 +12,9 @@ import pytest
 from serving import served
 from workers.harness import eventually, supervised
 
-from websocket.conftest import HERE, LOOPS
-from websocket.raw import Raw
-from websocket.test_engine import WAIT, closed, get, open_at, refused
+from sockets.conftest import HERE, LOOPS
+from sockets.raw import Raw
+from sockets.test_engine import WAIT, closed, get, open_at, refused
 
 LOOP = pytest.mark.parametrize("loop", list(LOOPS))
 
