@@ -48,8 +48,8 @@ logger = logging.getLogger("covet.error")
 USAGE_ERROR = 2
 START_FAILED = 3
 POLL_SECONDS = 0.02
-# The supervisor's signals that reach the whole group of a terminal; the supervisor decides what they mean here.
-GROUP_SIGNALS = (signal.SIGINT, signal.SIGHUP)
+# The supervisor's signals that reach the whole group, from a terminal or systemd; it decides what they mean here.
+GROUP_SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
 
 
 class CannotServe(Exception):
@@ -66,10 +66,12 @@ class Process:
     Args:
         link: the control socket's end.
         setup: the first message.
+        told: each SIGTERM that came before the worker could ask to be retired.
     """
 
-    def __init__(self, link: Link, setup: Setup) -> None:
+    def __init__(self, link: Link, setup: Setup, told: Sequence[int]) -> None:
         self._link = link
+        self._told = told
         try:
             options = ServeOptions(**setup.serve)
             self.new_loop = loop_factory(options.loop)
@@ -100,6 +102,8 @@ class Process:
         worker.start(loop)
         self._link.send(Ready())
         loop.add_signal_handler(signal.SIGTERM, self._link.send, Leaving())
+        if self._told:
+            self._link.send(Leaving())
 
         drain = await self._draining
         self._app.drain()
@@ -201,19 +205,26 @@ def tie_to(parent: int) -> None:
         os._exit(1)  # it died before it was asked for
 
 
-def prepare(trace: int, parent: int) -> None:
-    """Ties the process to its supervisor: its death, its signals, its questions."""
+def prepare(trace: int, parent: int) -> list[int]:
+    """Ties the process to its supervisor: its death, its signals, its questions.
+
+    Returns:
+        Each SIGTERM is added to it, until something else is done with them.
+    """
+    told: list[int] = []
     tie_to(parent)
     for number in GROUP_SIGNALS:
         # Not SIG_IGN, which the application's own processes would inherit.
         signal.signal(number, lambda number, frame: None)
+    signal.signal(signal.SIGTERM, lambda number, frame: told.append(number))
     # The supervisor starts workers with these blocked, so that they cannot come too early.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, GROUP_SIGNALS)
     faulthandler.register(TRACE_SIGNAL, file=trace, all_threads=False)
+    return told
 
 
-def serve(link: Link) -> int:
-    """Serves as the supervisor says, and returns the exit code."""
+def serve(link: Link, told: Sequence[int]) -> int:
+    """Serves as the supervisor says, and returns the exit code; `told` is what `prepare` has returned."""
     try:
         (setup,) = link.receive(wait=True)
     except EOFError:
@@ -221,7 +232,7 @@ def serve(link: Link) -> int:
     sys.path[:] = setup.path
     log.configure(**setup.log)
     try:
-        process = Process(link, setup)
+        process = Process(link, setup, told)
         run(process, process.new_loop())
     except CannotServe as failure:
         with suppress(OSError):
@@ -250,11 +261,11 @@ def main() -> NoReturn:
         os.set_inheritable(descriptor, False)
     pairs = list(zip(descriptors[::2], descriptors[1::2], strict=True))
     control, trace = pairs[0] if len(pairs) == 1 else fork_off(parent, pairs, sys.argv[3:])
-    prepare(trace, parent)
+    told = prepare(trace, parent)
     link = Link(socket.socket(fileno=control), ToWorker)
     if len(pairs) > 1:
         link.send(Born(os.getpid()))
-    code = serve(link)
+    code = serve(link, told)
     link.close()
     if code:
         exit_now(code)

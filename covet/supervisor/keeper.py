@@ -81,7 +81,7 @@ class Keeper:
             self._pool.admit(child)
         except (WorkerFailed, StartFailed) as failure:
             self.backoff.died(child.age)
-            if isinstance(failure, WorkerFailed):
+            if isinstance(failure, WorkerFailed) and not self._pool.stopping:
                 report(failure)
             self._changed.set()
 

@@ -19,10 +19,11 @@ from covet.supervisor.tables import Tables
 logger = logging.getLogger("covet.error")
 
 POLL_SECONDS = 0.02
-GROUP_SECONDS = 0.2
 # A worker cancels its handlers when its limit is over, and waits a second for them.
 CANCEL_GRACE_SECONDS = 2.0
 SHUTDOWN_LEAST_SECONDS = 2.0
+# A signal to the whole group may reach a worker before this process, where it means that nobody is to be replaced.
+GROUP_SECONDS = 0.25
 # What ServeOptions has for the workers.
 WORKER_OPTIONS = ("interface", "lifespan", "loop", "root_path", "threads")
 
@@ -202,11 +203,10 @@ class Pool:
             await asyncio.sleep(0)  # their places are given back
 
     def _on_leaving(self, child: Child) -> None:
-        # A service manager tells the whole group: then this process is about to hear it too, and ends all of them.
-        asyncio.get_running_loop().call_later(GROUP_SECONDS, self._leave_alone, child)
+        asyncio.get_running_loop().call_later(GROUP_SECONDS, self._leave, child)
 
-    def _leave_alone(self, child: Child) -> None:
-        if child.state is State.SERVING and child.alive and not self.stopping:
+    def _leave(self, child: Child) -> None:
+        if child in self.serving and not self.stopping:
             logger.info("Child process [%d] was told to terminate", child.pid)
             self.let_go(child)
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from covet.control import Born, Link, NoMessage, ToSupervisor
 from covet.core import adopt_orphans
 
-# They reach the whole group of a terminal; a worker unblocks them when it has handlers for them.
-GROUP_SIGNALS = (signal.SIGINT, signal.SIGHUP)
+# They reach the whole group, from a terminal or systemd; a worker unblocks them when it has handlers for them.
+GROUP_SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
 FORK_SECONDS = 30.0
 
 

@@ -124,6 +124,8 @@ class Supervisor:
             except WorkerFailed as failure:
                 self._pool.stopping = True
                 self._pool.kill_all()
+                if self._stop.is_set():
+                    return None
                 report(failure)
                 if self._files is None:
                     logger.error("Application startup failed. Exiting.")
@@ -137,7 +139,7 @@ class Supervisor:
         self._pool.stopping = True
         self._pool.kill_all()
         await self._pool.gone()
-        self._pool.stopping = False
+        self._pool.stopping = self._stop.is_set()
         self._tables.close()
 
     async def _start_all(self) -> bool:
@@ -263,6 +265,7 @@ class Supervisor:
         now = asyncio.get_running_loop().time()
         if not self._stop.is_set():
             self._stopped_at = now
+            self._pool.stopping = True
             self._stop.set()
         elif now - self._stopped_at > ECHO_SECONDS:
             self._force.set()

@@ -52,3 +52,9 @@ async def never():
             await asyncio.sleep(60)
         except asyncio.CancelledError:
             continue
+
+
+@app.get("/hold/{ms:int}")
+async def hold_for(ms: int):
+    print("holding", flush=True)
+    return await sleep(ms)

@@ -49,9 +49,11 @@ def supervised(app: str = "app:app", **options: Any) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def printing(arguments: list[str]) -> Iterator[Server]:
-    """A server that need not come up, and what it prints."""
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+def printing(arguments: list[str], *, group: bool = False) -> Iterator[Server]:
+    """A server that need not come up, and what it prints; with a process group of its own if that is wanted."""
+    process = subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=group
+    )
     server = Server(process, 0)
 
     def read() -> None:
