@@ -50,6 +50,12 @@ def test_an_environment_file(folder: Path) -> None:
 def test_the_pid_file(folder: Path) -> None:
     with running("run", "main:app", "--pid-file", "pid", *PORT, cwd=folder) as server:
         assert (folder / "pid").read_text("utf-8") == f"{server.process.pid}\n"
+        for several in ((), ("--workers", "2")):
+            result = covet("run", "main:app", "--pid-file", "pid", *several, *PORT, cwd=folder)
+            assert result.returncode == 3
+            said = f"pid_file: pid: process {server.process.pid}, which the file names, is running: stop it, or remove"
+            assert said in result.stderr.splitlines()[-1], result.stderr
+        assert (folder / "pid").read_text("utf-8") == f"{server.process.pid}\n"
     assert not (folder / "pid").exists()
     result = covet("run", "main:app", "--pid-file", "none/pid", *PORT, cwd=folder)
     assert (result.returncode, result.stderr) == (3, "ERROR:    pid_file: none/pid: No such file or directory\n")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,10 +41,67 @@ def test_without_dotenv(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_pid_file_is_there_while_it_is_needed(tmp_path: Path) -> None:
     path = tmp_path / "pid"
-    path.write_text("1\n", "utf-8")  # of a server that was killed
     with pid_file(str(path)):
         assert path.read_text("utf-8") == f"{os.getpid()}\n"
     assert not path.exists()
+
+
+def ended() -> int:
+    """A process that has ended."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        lambda: f"{ended()}\n",
+        lambda: f"{os.getpid()}\n",
+        lambda: "",
+        lambda: "0",
+        lambda: "-5",
+        lambda: "99999999\n",
+        lambda: "no number, but a long text",
+        lambda: "9" * 19,
+        lambda: "9" * 30,
+        lambda: "\0\N{LATIN SMALL LETTER E WITH ACUTE}",
+    ],
+)
+def test_what_nobody_needs_in_a_pid_file_is_replaced(tmp_path: Path, left: Callable[[], str]) -> None:
+    path = tmp_path / "pid"
+    path.write_text(left(), "utf-8")
+    with pid_file(str(path)):
+        assert path.read_text("utf-8") == f"{os.getpid()}\n"
+    assert not path.exists()
+
+
+def test_neither_zombies_nor_threads_count_as_processes(tmp_path: Path) -> None:
+    zombie = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+    ending = threading.Event()
+    thread = threading.Thread(target=ending.wait)
+    thread.start()
+    try:
+        for number in (zombie.pid, thread.native_id):
+            path = tmp_path / "pid"
+            path.write_text(f"{number}\n", "utf-8")
+            with pid_file(str(path)):
+                assert path.read_text("utf-8") == f"{os.getpid()}\n"
+    finally:
+        ending.set()
+        thread.join()
+        zombie.wait()
+
+
+@pytest.mark.parametrize("process", [os.getppid(), 1])
+def test_a_pid_file_of_a_running_process_is_left_alone(tmp_path: Path, process: int) -> None:
+    path = tmp_path / "pid"
+    path.write_text(f"{process}\n", "utf-8")
+    said = rf"pid_file: {path}: process {process}, which the file names, is running: stop it, or remove the file"
+    with pytest.raises(ProcessError, match=said), pid_file(str(path)):
+        pass
+    assert path.read_text("utf-8") == f"{process}\n"
 
 
 def test_a_pid_file_of_another_server_stays(tmp_path: Path) -> None:
@@ -69,29 +128,3 @@ print(open(f"/proc/self/{{file}}").read().rstrip(chr(0)).strip())
 """
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert result.stdout == ("my server of to\n" if hidden else "my server of today\n"), result.stderr
-
-
-def test_a_pid_file_of_a_running_server_is_not_taken(tmp_path: Path) -> None:
-    path = tmp_path / "pid"
-    command = [sys.executable, "-c", "print(flush=True); input()", "covet run"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-        assert other.stdout is not None
-        other.stdout.readline()  # before this, the kernel may not name the command yet
-        path.write_text(f"{other.pid}\n")
-        with (
-            pytest.raises(ProcessError, match=rf"is that of process {other.pid}, which is running"),
-            pid_file(str(path)),
-        ):
-            pass
-        assert path.read_text() == f"{other.pid}\n"
-        other.communicate(b"\n")
-    with pid_file(str(path)):
-        assert path.read_text() == f"{os.getpid()}\n"
-
-
-@pytest.mark.parametrize("text", ["", "x", "1\n", "99999999\n", "-5"])
-def test_a_stale_pid_file_is_replaced(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "pid"
-    path.write_text(text)
-    with pid_file(str(path)):
-        assert path.read_text() == f"{os.getpid()}\n"
