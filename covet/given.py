@@ -143,7 +143,12 @@ def _header(pair: Any) -> tuple[str, str]:
     return name, value
 
 
+def _interface(_: str, value: Any) -> Any:
+    return "asgi" if value == "asgi3" else value  # uvicorn's name
+
+
 CONVERSIONS: dict[str, Callable[[str, Any], Any]] = {
+    "interface": _interface,
     "workers": _workers,
     "forwarded_allow_ips": _addresses_text,
     "uds_permissions": _permissions,

@@ -4,7 +4,7 @@ import inspect
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -46,8 +46,21 @@ def run(app: Any, **options: "Unpack[RunOptions]") -> None:
     serve(app, options, several=None)
 
 
-def serve(app: Any, given: Mapping[str, Any], *, several: Callable[[int | str], None] | None) -> None:
-    """As `run`; `several` is called if it is the imported application that wants workers, with their number."""
+def serve(
+    app: Any,
+    given: Mapping[str, Any],
+    *,
+    several: Callable[[int | str], None] | None,
+    warnings: Sequence[str] = (),
+) -> None:
+    """As `run`.
+
+    Args:
+        app: the application, or its name.
+        given: the options.
+        several: called if it is the imported application that wants workers, with their number.
+        warnings: lines for the log, once it is certain that this process serves.
+    """
     if given.get("env_file") is not None:
         _or_exit(lambda: load_env_file(os.fspath(given["env_file"])))
     environment = dict(os.environ)
@@ -64,16 +77,23 @@ def serve(app: Any, given: Mapping[str, Any], *, several: Callable[[int | str], 
         _serve_here(app, options, settings)
         return
     if options.supervised and (options.workers is not None or options.reload):
+        _warn(warnings)
         _supervise(app, options, settings, alone=several is not None)
         return
     application = load_app(app, app_dir=options.app_dir, factory=options.factory)
     wanted = options.workers or servable(application, options).settings.workers
     if wanted == 1 and not options.supervised:
+        _warn(warnings)
         _serve_here(application, options, settings)
         return
     if several is not None:
         several(wanted)
     _supervise(app, replace(options, workers=wanted), settings)
+
+
+def _warn(lines: Sequence[str]) -> None:
+    for line in lines:
+        logger.warning("%s", line)
 
 
 def servable(app: object, options: ServeOptions) -> "Application":

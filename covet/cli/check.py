@@ -10,7 +10,7 @@ import click
 
 from covet.checks import ConfigError
 from covet.cli.loading import options_of
-from covet.cli.option import Command, add, given
+from covet.cli.option import APP_VARIABLES, Command, add, given
 from covet.cli.options import RUN_OPTIONS
 from covet.cli.routes import handler_name
 from covet.importer import START_FAILED, load_app
@@ -24,7 +24,7 @@ PROBLEMS = 1
 
 
 @click.command(cls=Command)
-@click.argument("app", envvar="COVET_APP", required=False)
+@click.argument("app", envvar=APP_VARIABLES, required=False)
 @add(RUN_OPTIONS)
 @click.pass_context
 def check(context: click.Context, /, app: str | None, **values: Any) -> None:

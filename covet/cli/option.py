@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from covet.cli import uvicorn
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 if TYPE_CHECKING:
@@ -13,9 +15,11 @@ if TYPE_CHECKING:
 else:
     TextType = click.ParamType  # not generic before click 8.4
 
+APP_VARIABLES = ("COVET_APP", "UVICORN_APP")
+
 
 class Option(click.Option):
-    """An option that is also read from COVET_<OPTION>.
+    """An option that is also read from COVET_<OPTION>, else from uvicorn's variable if uvicorn has it too.
 
     Args:
         names: its names on the command line, and in Python if that differs.
@@ -29,6 +33,32 @@ class Option(click.Option):
         variable = flag.partition("/")[0].removeprefix("--").replace("-", "_").upper()
         attributes = {"show_envvar": True, "envvar": f"COVET_{variable}", **attributes}
         super().__init__(names, **attributes)
+        self.uvicorn_variable = uvicorn.variable_of(self.name)
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """The text of the variable that counts."""
+        value = super().resolve_envvar_value(ctx)
+        return uvicorn.value_of(self.uvicorn_variable) if value is None else value
+
+    def value_from_envvar(self, ctx: click.Context) -> Any:
+        """The value of the variable that counts; uvicorn's are split as uvicorn does."""
+        value = super().value_from_envvar(ctx)
+        if self.multiple and super().resolve_envvar_value(ctx) is None:
+            text = uvicorn.value_of(self.uvicorn_variable)
+            return uvicorn.texts_of(str(self.name), text) if text else None
+        return value
+
+    def is_uvicorns(self, ctx: click.Context) -> bool:
+        """Whether the value is that of uvicorn's variable."""
+        from_variable = ctx.get_parameter_source(str(self.name)) is ParameterSource.ENVIRONMENT
+        return from_variable and super().resolve_envvar_value(ctx) is None
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        """What an error message calls the option and its variable."""
+        hint = super().get_error_hint(ctx)
+        if ctx is not None and self.is_uvicorns(ctx):
+            return hint.replace(f"'{self.envvar}'", f"'{self.uvicorn_variable}'")
+        return hint
 
 
 class Command(click.Command):
@@ -90,4 +120,8 @@ def add(options: Sequence[Mapping[str, Any]]) -> Callable[[Function], Function]:
 def given(context: click.Context, values: Mapping[str, Any]) -> dict[str, Any]:
     """The values that were given on the command line or in the environment."""
     defaults = (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
-    return {name: value for name, value in values.items() if context.get_parameter_source(name) not in defaults}
+    found = {name: value for name, value in values.items() if context.get_parameter_source(name) not in defaults}
+    options = [option for option in context.command.params if isinstance(option, Option) and option.name in found]
+    foreign = {str(option.name) for option in options if option.is_uvicorns(context)}
+    dropped = uvicorn.overruled(found.keys() - foreign, foreign)
+    return {name: value for name, value in found.items() if name not in dropped}

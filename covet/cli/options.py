@@ -52,7 +52,7 @@ ENV_FILE = option(
 APP_DIR = option("--app-dir", type=Texts("DIR"), default=".", help="Folder to put at the front of the import path.")
 FACTORY = option("--factory/--no-factory", default=False, help="APP is a function that returns the application.")
 INTERFACE = option(
-    "--interface", type=click.Choice(INTERFACES), default="auto", help="What kind of application APP is."
+    "--interface", type=click.Choice([*INTERFACES, "asgi3"]), default="auto", help="What kind of application APP is."
 )
 
 APPLICATION = in_section(

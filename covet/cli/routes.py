@@ -9,7 +9,7 @@ import click
 
 from covet.checks import ConfigError
 from covet.cli.loading import options_of
-from covet.cli.option import Command, add, given
+from covet.cli.option import APP_VARIABLES, Command, add, given
 from covet.cli.options import APP_DIR, ENV_FILE, FACTORY, option
 from covet.importer import START_FAILED, load_app
 
@@ -20,7 +20,7 @@ COLUMNS = ("methods", "path", "name", "handler")
 
 
 @click.command(cls=Command)
-@click.argument("app", envvar="COVET_APP", required=False)
+@click.argument("app", envvar=APP_VARIABLES, required=False)
 @add([FACTORY, APP_DIR, ENV_FILE, option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")])
 @click.pass_context
 def routes(context: click.Context, /, app: str | None, as_json: bool, **values: Any) -> None:

@@ -4,13 +4,13 @@ from typing import Any
 
 import click
 
-from covet.cli.option import Command, add, given
+from covet.cli.option import APP_VARIABLES, Command, add, given
 from covet.cli.options import RUN_OPTIONS, version
 from covet.cli.serving import serve
 
 
 @click.command(cls=Command)
-@click.argument("app", envvar="COVET_APP", required=False)
+@click.argument("app", envvar=APP_VARIABLES, required=False)
 @add(RUN_OPTIONS)
 @version
 @click.pass_context

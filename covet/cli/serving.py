@@ -8,16 +8,23 @@ from typing import Any
 import click
 
 from covet.checks import ConfigError
+from covet.cli import uvicorn
 from covet.cli.discover import NotFound, discover
 
 
 def serve(app: str | None, options: dict[str, Any], app_dir: str) -> None:
     """Serves what the options say; wrong ones end the process with code 2."""
     from covet import running
+    from covet.given import RUN_NAMES
 
     try:
         name, folder = discover(app, app_dir)
-        running.serve(name, {**options, "app_dir": folder}, several=partial(start_again, os.getcwd()))
+        running.serve(
+            name,
+            {**options, "app_dir": folder},
+            several=partial(start_again, os.getcwd()),
+            warnings=uvicorn.warnings({*RUN_NAMES, "app"}),
+        )
     except (ConfigError, NotFound) as error:
         raise click.UsageError(str(error)) from None
 

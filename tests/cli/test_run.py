@@ -183,3 +183,13 @@ def test_dev(folder: Path) -> None:
         while get(address)[2] != '"changed"':
             assert time.monotonic() < end, server.log
             time.sleep(0.05)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_uvicorns_variables(folder: Path, workers: str) -> None:
+    source = (folder / "main.py").read_text("utf-8").replace("CovetPy()", f"CovetPy(workers={workers})")
+    (folder / "main.py").write_text(source, "utf-8")
+    variables = {"UVICORN_APP": "main:app", "UVICORN_PORT": "0", "UVICORN_HTTP": "h11"}
+    with running("run", cwd=folder, **variables) as server:
+        assert get(("127.0.0.1", server.ports[0]))[2] == '"hello"'
+        assert server.log.count("WARNING:  UVICORN_HTTP: covet has no such option") == 1

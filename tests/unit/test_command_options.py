@@ -90,7 +90,7 @@ def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     """What the command would serve."""
     found: dict[str, Any] = {}
 
-    def serve(app: str, given: dict[str, Any], *, several: Any) -> None:
+    def serve(app: str, given: dict[str, Any], *, several: Any, warnings: Any) -> None:
         found.update(given, app=app)
 
     monkeypatch.setattr(covet.running, "serve", serve)
