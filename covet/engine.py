@@ -157,7 +157,8 @@ class Engine:
         """What has happened since the last call.
 
         `event` is "blocked" or "unblocked", with the worker's `place` and the `seconds` that its event loop has been
-        or was blocked; or "queued", at most once a second while requests wait that no worker has begun.
+        or was blocked; "queued", at most once a second while requests wait that no worker has begun; or "failed", with
+        the `reason`: a loop has ended by itself, and the engine is of no use any more.
         """
         events: list[dict[str, Any]] = json.loads(self._long_text(self._lib.covet_engine_events, EVENT_BYTES))
         return events

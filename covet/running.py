@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("covet.error")
 
+ENGINE_FAILED = 1
 NEEDS_A_NAME = "You must pass the application as an import string to enable 'reload' or 'workers'."
 
 
@@ -41,7 +42,7 @@ def run(app: Any, **options: "Unpack[RunOptions]") -> None:
     Raises:
         TypeError: there is no option of a name.
         ConfigError: an option or setting cannot be used.
-        SystemExit: with code 3 if the server could not start; the log says why.
+        SystemExit: with code 3 if the server could not start, 1 if the engine has failed later; the log says why.
     """
     serve(app, options, several=None)
 
@@ -110,7 +111,7 @@ def servable(app: object, options: ServeOptions) -> "Application":
 def _serve_here(app: object, options: ServeOptions, settings: Mapping[str, Any]) -> None:
     from covet.eventloop import loop_factory
     from covet.mainloop import run_server
-    from covet.server import Server, StartFailed
+    from covet.server import EngineFailed, Server, StartFailed
 
     forget_inherited()
     new_loop = loop_factory(options.loop)
@@ -127,6 +128,8 @@ def _serve_here(app: object, options: ServeOptions, settings: Mapping[str, Any])
         _or_exit(run_it)
     except StartFailed:
         sys.exit(START_FAILED)
+    except EngineFailed:
+        sys.exit(ENGINE_FAILED)
 
 
 def _supervise(app: str, options: ServeOptions, settings: Mapping[str, Any], *, alone: bool = False) -> None:

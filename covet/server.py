@@ -28,6 +28,10 @@ class StartFailed(Exception):
     """The server could not start; the log says why."""
 
 
+class EngineFailed(Exception):
+    """The engine has failed while it served; the text says why."""
+
+
 class Server:
     """Serves an application in this process.
 
@@ -56,6 +60,7 @@ class Server:
         self._changed = asyncio.Event()
         self._should_exit = False
         self._force_exit = False
+        self._failure: str | None = None
 
     @property
     def should_exit(self) -> bool:
@@ -87,7 +92,7 @@ class Server:
                 self._loop.call_soon_threadsafe(self._changed.set)
 
     async def serve(self) -> None:
-        """Serves until `should_exit`, or SIGINT or SIGTERM in the main thread. Raises StartFailed."""
+        """Serves until `should_exit`, or SIGINT or SIGTERM in the main thread. Raises StartFailed, EngineFailed."""
         self._loop = asyncio.get_running_loop()
         with self._signals(self._loop):
             await self._serve(self._loop)
@@ -107,9 +112,10 @@ class Server:
             self._engine = engine
             self.started = True
             logger.info("Covet running on %s (Press CTRL+C to quit)", describe_all(self.options.binds, engine.address))
-            while not self._should_exit:
-                await self._changed.wait()
-                self._changed.clear()
+            with self._events(loop, engine):
+                while not (self._should_exit or self._failure):
+                    await self._changed.wait()
+                    self._changed.clear()
             logger.info("Shutting down")
             self.app.drain()
             await self._finish(loop, engine, worker)
@@ -119,6 +125,25 @@ class Server:
             self._close(engine, worker)
         await self._shut_down(lifespan)
         logger.info("Finished server process [%d]", process)
+        if self._failure is not None:
+            raise EngineFailed(self._failure)
+
+    @contextmanager
+    def _events(self, loop: asyncio.AbstractEventLoop, engine: Engine) -> Iterator[None]:
+        """Notes if the engine fails."""
+
+        def read() -> None:
+            for event in engine.events():
+                if event["event"] == "failed":
+                    self._failure = event["reason"]
+                    logger.critical("The engine has failed: %s", self._failure)
+                    self._changed.set()
+
+        loop.add_reader(engine.event_fd(), read)
+        try:
+            yield
+        finally:
+            loop.remove_reader(engine.event_fd())
 
     # ---- start-up ---------------------------------------------------------------
 
@@ -138,6 +163,7 @@ class Server:
         engine = Engine(self.engine_config(), workers_here=1)
         worker = None
         try:
+            engine.event_fd()  # from now on it notes what happens
             worker = Worker(self.app, self.settings, state, engine.channel())
             worker.start(loop)
             engine.admit(0)
@@ -165,7 +191,7 @@ class Server:
         engine.drain()
         deadline = loop.time() + self.options.timeout_graceful_shutdown
         told = False
-        while (worker.in_flight or engine.status()["connections"]) and not self._force_exit:
+        while (worker.in_flight or engine.status()["connections"]) and not (self._force_exit or self._failure):
             if loop.time() >= deadline:
                 logger.error("Timeout of the graceful shutdown exceeded, closing what is left")
                 break

@@ -8,7 +8,7 @@ import click
 
 from covet.checks import ConfigError
 from covet.cli.loading import options_of
-from covet.cli.option import Command, add, given
+from covet.cli.option import APP_VARIABLES, Command, add, given
 from covet.cli.options import APP_DIR, ENV_FILE, FACTORY, option
 from covet.importer import START_FAILED, load_app
 
@@ -17,7 +17,7 @@ FORMAT = option("--format", "form", type=click.Choice(["json", "yaml"]), default
 
 
 @click.command(cls=Command)
-@click.argument("app", envvar="COVET_APP", required=False)
+@click.argument("app", envvar=APP_VARIABLES, required=False)
 @add([FACTORY, APP_DIR, ENV_FILE, OUTPUT, FORMAT])
 @click.pass_context
 def openapi(context: click.Context, /, app: str | None, output: str | None, form: str, **values: Any) -> None:

@@ -39,6 +39,7 @@ class Pool:
     Attributes:
         children: the workers whose processes live.
         stopping: the whole server stops.
+        lost: the engine has failed, and knows of no request any more.
         on_change: called when a worker has come or gone.
         on_death: called with a worker that ended without having been told to.
     """
@@ -55,6 +56,7 @@ class Pool:
         self._figures = os.fdopen(shared.create(), "rb", buffering=0)
         self.children: list[Child] = []
         self.stopping = False
+        self.lost = False
         self.on_change: Callable[[], None] = lambda: None
         self.on_death: Callable[[Child], None] = lambda child: None
 
@@ -212,7 +214,7 @@ class Pool:
 
     def _on_end(self, child: Child, code: int) -> None:
         self.children.remove(child)
-        if child.attached:
+        if child.attached and not self.lost:
             self._reclaim(child)
         self._free.add(child.place)
         self._place_freed.set()

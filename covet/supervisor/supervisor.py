@@ -26,6 +26,7 @@ logger = logging.getLogger("covet.error")
 
 Result = TypeVar("Result")
 
+ENGINE_FAILED = 1
 STOP_SECONDS = 5.0
 PATIENCE_SECONDS = 0.5
 # What starts the server may pass on a signal that the terminal has already sent to all; that is not a second one.
@@ -55,6 +56,7 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._force = asyncio.Event()
         self._stopped_at = 0.0
+        self._failed = False
         self._serving = False
         self._autoscale: Autoscale | None = None
         self._status: StatusServer | None = None
@@ -82,7 +84,7 @@ class Supervisor:
     # ---- the whole life -------------------------------------------------------------
 
     async def run(self) -> int:
-        """Serves until SIGINT or SIGTERM, and returns the exit code."""
+        """Serves until SIGINT or SIGTERM, or until the engine fails, and returns the exit code."""
         logger.info("Started parent process [%d]", os.getpid())
         self._take_signals()
         background = [self._background(self._files.run())] if self._files is not None else []
@@ -99,7 +101,7 @@ class Supervisor:
                 await self._status.close()
             self._tables.close()
         logger.info("Stopping parent process [%d]", os.getpid())
-        return code or 0
+        return ENGINE_FAILED if self._failed else code or 0
 
     @staticmethod
     def _background(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
@@ -173,7 +175,11 @@ class Supervisor:
         self._serving = True
         engine = self._tables.engine
         self._blocked = BlockedWatch(self._pool, self._options.serve.timeout_worker_healthcheck)
-        handlers: dict[str, Handler] = {"blocked": self._blocked.blocked, "unblocked": self._blocked.unblocked}
+        handlers: dict[str, Handler] = {
+            "blocked": self._blocked.blocked,
+            "unblocked": self._blocked.unblocked,
+            "failed": self._on_failure,
+        }
         self._pool.on_change = self._keeper.look
         self._pool.on_death = self._keeper.died
         self._keeper.look()
@@ -238,7 +244,7 @@ class Supervisor:
         begin = loop.time()
         deadline = begin + self._options.serve.timeout_graceful_shutdown
         told = False
-        while self._pool.children and engine.status()["connections"]:
+        while self._pool.children and engine.status()["connections"] and not self._failed:
             if loop.time() >= deadline:
                 logger.error("Timeout of the graceful shutdown exceeded, closing what is left")
                 break
@@ -248,7 +254,8 @@ class Supervisor:
             await asyncio.sleep(POLL_SECONDS)
         for child in self._pool.children:
             self._pool.dismiss(child)
-        left = max(0.0, deadline - loop.time())
+        # Nobody gets the answers of an engine that has failed.
+        left = 0.0 if self._failed else max(0.0, deadline - loop.time())
         await asyncio.gather(*(self._pool.end(child, left) for child in self._pool.children))
 
     # ---- signals ------------------------------------------------------------------------------
@@ -261,12 +268,20 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGTTIN, self._on_step, 1)
         loop.add_signal_handler(signal.SIGTTOU, self._on_step, -1)
 
+    def _on_failure(self, event: Mapping[str, Any]) -> None:
+        logger.critical("The engine has failed: %s", event["reason"])
+        self._failed = self._pool.lost = True
+        self._begin_stop()
+
+    def _begin_stop(self) -> None:
+        self._stopped_at = asyncio.get_running_loop().time()
+        self._pool.stopping = True
+        self._stop.set()
+
     def _on_stop(self) -> None:
         now = asyncio.get_running_loop().time()
         if not self._stop.is_set():
-            self._stopped_at = now
-            self._pool.stopping = True
-            self._stop.set()
+            self._begin_stop()
         elif now - self._stopped_at > ECHO_SECONDS:
             self._force.set()
 

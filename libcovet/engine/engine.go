@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,7 +58,8 @@ type Engine struct {
 
 	mu      sync.Mutex // guards the changes of state
 	running sync.WaitGroup
-	failure atomic.Pointer[error]
+	failure atomic.Pointer[string]
+	failed  chan struct{} // closed when there is a failure
 }
 
 // New builds an engine and binds its addresses; it serves nothing yet.
@@ -74,7 +76,8 @@ func New(config Config) (*Engine, error) {
 		},
 		ws:      newSocketLimits(&config),
 		maxBody: config.MaxBodyBytes, proxies: proxies,
-		log: newLog(os.Stderr, config.LogLevel),
+		log:    newLog(os.Stderr, config.LogLevel),
+		failed: make(chan struct{}),
 	}
 	e.events.open(func(place int, since int64) { e.channel.SetBlocked(place, since) })
 	if e.maxBody == 0 {
@@ -231,9 +234,18 @@ func (e *Engine) Start() error {
 func (e *Engine) run(l *loop) {
 	defer e.running.Done()
 	if err := l.net.Run(); err != nil {
-		err = fmt.Errorf("loop %d: %w", l.index, err)
-		e.failure.Store(&err)
-		e.log.line(levelError, err.Error())
+		e.fail(fmt.Errorf("loop %d: %w", l.index, err))
+	}
+}
+
+// fail notes that a loop has ended by itself: what it served is lost, and
+// whoever runs the engine has to end it.
+func (e *Engine) fail(err error) {
+	reason := strings.ReplaceAll(err.Error(), "\n", "; ")
+	e.log.line(levelError, reason)
+	if e.failure.CompareAndSwap(nil, &reason) {
+		close(e.failed)
+		e.events.failed(reason)
 	}
 }
 
@@ -358,8 +370,8 @@ func (e *Engine) Status() Status {
 	workers, queued := e.workerStatus()
 	s.Workers = workers
 	s.Queued += queued
-	if err := e.failure.Load(); err != nil {
-		s.Failure = (*err).Error()
+	if reason := e.failure.Load(); reason != nil {
+		s.Failure = *reason
 	}
 	return s
 }

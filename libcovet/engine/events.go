@@ -17,9 +17,10 @@ const (
 
 // Event is something that a supervisor wants to know.
 type Event struct {
-	Event   string  `json:"event"`   // "blocked", "unblocked" or "queued"
-	Place   int     `json:"place"`   // the worker's; 0 with "queued"
-	Seconds float64 `json:"seconds"` // how long it has been, or was, blocked
+	Event   string  `json:"event"`            // "blocked", "unblocked", "queued" or "failed"
+	Place   int     `json:"place"`            // the worker's; 0 with "queued" and "failed"
+	Seconds float64 `json:"seconds"`          // how long it has been, or was, blocked
+	Reason  string  `json:"reason,omitempty"` // with "failed"
 }
 
 // events holds what the loops have noticed until the supervisor asks.
@@ -79,6 +80,14 @@ func (v *events) queued(now int64) {
 		v.quiet = now + queuedPause
 		v.add(Event{Event: "queued"})
 	}
+}
+
+// failed is called by a loop that ends because of an error.
+func (v *events) failed(reason string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.list = v.list[:min(len(v.list), maxEvents-1)] // the last thing to leave out
+	v.add(Event{Event: "failed", Reason: reason})
 }
 
 // add is called with the lock held.

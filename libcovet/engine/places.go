@@ -14,6 +14,8 @@ const loopAnswers = 5 * time.Second
 // sweepAfter lets a loop end the exchanges of a dead worker first.
 const sweepAfter = 50 * time.Millisecond
 
+var errFailed = errors.New("a loop of the engine has failed")
+
 // The states of a worker's place.
 const (
 	placeFree     = "free"
@@ -162,13 +164,17 @@ func (e *Engine) Descriptors(number int) ([]int, error) {
 }
 
 // onLoops has every loop do something in its own thread, and waits for it.
-// Before the loops run and after they have ended it is done here.
+// Before the loops run and after they have ended it is done here. Once a loop
+// has failed nothing is done.
 func (e *Engine) onLoops(do func(l *loop)) error {
 	if !e.looping.Load() {
 		for _, l := range e.loops {
 			do(l)
 		}
 		return nil
+	}
+	if e.failure.Load() != nil {
+		return errFailed
 	}
 	done := make(chan struct{}, len(e.loops))
 	for _, l := range e.loops {
@@ -184,6 +190,8 @@ func (e *Engine) onLoops(do func(l *loop)) error {
 	for range e.loops {
 		select {
 		case <-done:
+		case <-e.failed:
+			return errFailed
 		case <-limit.C:
 			return errors.New("a loop does not answer")
 		}

@@ -1,4 +1,4 @@
-"""Signals that reach the server and its workers alike: Ctrl-C in a terminal, systemd's way to stop a service."""
+"""Signals that reach the server and its workers alike, at every moment; tests/cli/test_groups.py has the plain cases."""
 
 from __future__ import annotations
 
@@ -55,21 +55,19 @@ def ends_well(server: Server) -> None:
 
 
 @ENDS
-@pytest.mark.parametrize("workers", [1, 2])
-def test_an_idle_server_ends(number: signal.Signals, workers: int) -> None:
-    with group_of(workers) as server:
+def test_an_idle_server_ends(number: signal.Signals) -> None:
+    with group_of(1) as server:
         processes = workers_of(server)
-        assert len(processes) == workers
+        assert len(processes) == 1
         os.killpg(server.process.pid, number)
         ends_well(server)
         assert not [pid for pid in processes if alive(pid)]
-        assert server.log.count("Application shutdown complete.") == workers
+        assert server.log.count("Application shutdown complete.") == 1
 
 
 @ENDS
-@pytest.mark.parametrize("workers", [1, 2])
-def test_requests_finish(number: signal.Signals, workers: int) -> None:
-    with group_of(workers) as server:
+def test_requests_finish(number: signal.Signals) -> None:
+    with group_of(1) as server:
         answers: list[int] = []
         thread = threading.Thread(target=lambda: answers.append(get(server, "/hold/1000")["pid"]))
         thread.start()
