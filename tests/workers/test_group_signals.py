@@ -1,4 +1,4 @@
-"""Signals that reach the server and its workers alike, at every moment; tests/cli/test_groups.py has the plain cases."""
+"""Signals that reach the server and its workers alike, at every moment; tests/cli/test_groups.py has plain cases."""
 
 from __future__ import annotations
 
