@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from covet.encoders import encode
@@ -32,6 +33,7 @@ class Subscriptions:
     """The topics of the WebSockets in this process, where another server than the engine serves them."""
 
     def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._members: dict[str, dict[Subscriber, None]] = {}
         self._queues: dict[Subscriber, deque[tuple[int, Any]]] = {}
         self._senders: set[asyncio.Task[None]] = set()
@@ -40,6 +42,7 @@ class Subscriptions:
         """Begins a subscription. Raises ValueError for an empty name."""
         if not topic:
             raise ValueError("a topic's name must not be empty")
+        self._loop = asyncio.get_running_loop()
         self._members.setdefault(topic, {})[subscriber] = None
 
     def discard(self, topic: str, subscriber: Subscriber) -> None:
@@ -60,6 +63,10 @@ class Subscriptions:
 
     def publish(self, topic: str, kind: int, data: Any) -> None:
         """Has a message sent to all subscribers."""
+        if self._members and self._loop is not None:
+            in_loop(self._loop, self._publish, topic, kind, data)
+
+    def _publish(self, topic: str, kind: int, data: Any) -> None:
         for subscriber in list(self._members.get(topic, ())):
             queue = self._queues.get(subscriber)
             if queue is None:
@@ -89,10 +96,15 @@ class Topics:
     def __init__(self) -> None:
         self.local = Subscriptions()
         self._runner: Runner | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def attach(self, runner: "Runner") -> None:
         """Publishes through a worker's runner from now on."""
         self._runner = runner
+
+    def serve_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The runner takes what is published in the thread of this loop."""
+        self._loop = loop
 
     def detach(self, runner: "Runner") -> None:
         """Does not use a runner any more, which is about to be closed."""
@@ -104,9 +116,21 @@ class Topics:
         if isinstance(data, str):
             kind = TEXT
         elif isinstance(data, (bytes, bytearray, memoryview)):
-            kind = BINARY
+            kind, data = BINARY, bytes(data)
         else:
             kind, data = TEXT, encode(data).decode()
-        if self._runner is not None:
-            self._runner.publish(topic, kind, data)
+        if self._runner is not None and self._loop is not None:
+            in_loop(self._loop, self._runner.publish, topic, kind, data)
         self.local.publish(topic, kind, data)
+
+
+def in_loop(loop: asyncio.AbstractEventLoop, call: Callable[..., Any], *args: Any) -> None:
+    """Calls something in the thread of an event loop: at once in that thread, and soon from any other."""
+    try:
+        here = asyncio.get_running_loop() is loop
+    except RuntimeError:
+        here = False
+    if here:
+        call(*args)
+    else:
+        loop.call_soon_threadsafe(call, *args)

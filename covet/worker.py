@@ -27,12 +27,15 @@ class Worker:
         self._calls = app.calls(settings, state)
         memory, doorbell, *loops = channel
         self._runner = Runner(memory, place, doorbell, loops)
+        self._topics = app.topics
         self._attached = [user for user in (app.figures, app.topics) if user is not None]
         for user in self._attached:
             user.attach(self._runner)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begins to take requests on a loop."""
+        if self._topics is not None:
+            self._topics.serve_on(loop)
         # The runner wants coroutines of the built-in type; async functions give just that.
         entries, encode, render, fail = self._calls
         self._runner.serve(entries, loop=loop, encode=encode, render=render, fail=fail)

@@ -48,6 +48,9 @@ func (l *loop) repeat(i uint32, o *owed) bool {
 	l.bySlot[l.local(old)] = 0
 	l.port.Release(old)
 	o.id, o.repeated = id, true
+	if c := l.net.Conn(o.conn, o.generation); c != nil && o.socket {
+		l.session(c).socket.id = id
+	}
 	l.bySlot[l.local(id)] = i
 	l.repost(id, slot, o)
 	return true

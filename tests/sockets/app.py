@@ -197,6 +197,12 @@ async def room(websocket: WebSocket, name: str) -> None:
             app.publish(name, text)
 
 
+@app.post("/thread/{name}")
+def publish_in_a_thread(name: str) -> Any:
+    app.publish(name, "from a thread")
+    return {}
+
+
 @app.post("/publish/{name}")
 async def publish(name: str, size: int = 0, binary: bool = False) -> Any:
     app.publish(name, bytes(size) if binary else {"to": name} if not size else "x" * size)

@@ -173,10 +173,11 @@ def test_topics_over_all_workers(loop: str) -> None:
             for websocket in red:
                 assert websocket.recv(WAIT) == f"message {number} " + "x" * number
         get(server, "/publish/red", "POST")
+        get(server, "/thread/red", "POST")
         get(server, "/publish/red?size=300000", "POST")
         get(server, "/publish/red?size=500000&binary=true", "POST")
         for websocket in red:
-            assert websocket.recv(WAIT) == '{"to":"red"}'
+            assert {websocket.recv(WAIT), websocket.recv(WAIT)} == {'{"to":"red"}', "from a thread"}
             assert websocket.recv(WAIT) == "x" * 300_000
             assert websocket.recv(WAIT) == bytes(500_000)
         red[0].send("leave")
@@ -253,3 +254,84 @@ def test_idle_connections_cost_little() -> None:
         assert each < 24_000
         for connection in connections:
             connection.close()
+
+
+# ---- what stands around them --------------------------------------------------------------
+
+AROUND = """
+from covet import CovetPy, WebSocket
+from covet.middleware.cors import CORSMiddleware
+app = CovetPy()
+app.add_middleware(CORSMiddleware, allow_origins=["*"])
+{middleware}
+
+@app.websocket("/ws")
+async def echo(websocket: WebSocket):
+    await websocket.accept()
+    async for text in websocket.iter_text():
+        await websocket.send_text(text + websocket.scope.get("mark", ""))
+
+
+@app.get("/")
+async def root():
+    return {{"a": 1}}
+"""
+LAYER = """
+@app.middleware("http")
+async def layer(request, call_next):
+    response = await call_next(request)
+    response.headers["x-layer"] = "yes"
+    return response
+"""
+PURE = """
+class Pure:
+    def __init__(self, app):
+        self.app = app
+
+    async def __call__(self, scope, receive, send):
+        scope["mark"] = "!"
+        await self.app(scope, receive, send)
+
+app.add_middleware(Pure)
+"""
+
+
+@pytest.mark.parametrize(("middleware", "mark"), [("", ""), (LAYER, ""), (PURE, "!"), (LAYER + PURE, "!")])
+def test_middleware(middleware: str, mark: str, tmp_path: Path) -> None:
+    (tmp_path / "around.py").write_text(AROUND.format(middleware=middleware))
+    with served("around:app", app_dir=tmp_path) as server:
+        with open_at(server, "/ws") as websocket:
+            websocket.send("hello")
+            assert websocket.recv(WAIT) == "hello" + mark
+        assert get(server, "/") == {"a": 1}
+        assert refused(server, "/no-such").status_code in (403, 404)
+
+
+DYING = """
+import os, signal
+from pathlib import Path
+from covet import CovetPy, WebSocket
+
+app = CovetPy()
+tried = Path(__file__).with_name("tried")
+
+
+@app.websocket("/")
+async def echo(websocket: WebSocket):
+    if not tried.exists():
+        tried.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    await websocket.accept()
+    async for text in websocket.iter_text():
+        await websocket.send_text(text)
+"""
+
+
+def test_a_worker_that_dies_before_it_accepts(tmp_path: Path) -> None:
+    """Another one gets the opening request."""
+    (tmp_path / "dying.py").write_text(DYING)
+    with supervised("dying:app", app_dir=str(tmp_path), workers=2) as server:
+        for _ in range(2):
+            with open_at(server, "/") as websocket:
+                websocket.send("hello")
+                assert websocket.recv(WAIT) == "hello"
