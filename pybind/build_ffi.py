@@ -17,6 +17,7 @@ SOURCES = (
     "params.c",
     "fields.c",
     "socket.c",
+    "messages.c",
     "asgi.c",
     "respond.c",
     "outcome.c",

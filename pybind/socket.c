@@ -1,9 +1,8 @@
-/* WebSockets: messages in and out, as records in the pieces of an exchange. */
+/* WebSockets: what goes out, as records in the pieces of an exchange. */
 #include "worker.h"
 
 #include <string.h>
 
-#define HEADER sizeof(covet_record)
 /* What may wait in a worker because the engine has no room for what is published. */
 #define MOST_PUBLISHED (64u << 20)
 
@@ -25,7 +24,7 @@ void socket_flush(Exchange *x) {
 }
 
 /* The handler knows that no message follows. What it has written before goes out first. */
-static void tell_told(Exchange *x) {
+void socket_tell_told(Exchange *x) {
     x->told = 1;
     if (x->first_waiting == NULL && x->live != NULL && !x->done) {
         socket_flush(x);
@@ -58,7 +57,7 @@ void sockets_flush(Runner *r) {
 
 static int open_piece(Exchange *x, size_t left) {
     covet_port *port = &x->runner->port;
-    uint32_t need = left + HEADER < COVET_PIECE ? (uint32_t)(left + HEADER) : COVET_PIECE;
+    uint32_t need = left + COVET_RECORD_HEADER < COVET_PIECE ? (uint32_t)(left + COVET_RECORD_HEADER) : COVET_PIECE;
     if (ring_is_full(x->live)) {
         return 0;
     }
@@ -78,19 +77,19 @@ static int open_piece(Exchange *x, size_t left) {
 static int write_record(Exchange *x, Waiting *w) {
     for (;;) {
         size_t left = w->len - w->at;
-        if (x->open != 0 && x->open_size - x->open_len < HEADER + left) {
+        if (x->open != 0 && x->open_size - x->open_len < COVET_RECORD_HEADER + left) {
             socket_flush(x);
         }
         if (x->open == 0 && !open_piece(x, left)) {
             return 0;
         }
-        size_t room = x->open_size - x->open_len - HEADER, n = left < room ? left : room;
+        size_t room = x->open_size - x->open_len - COVET_RECORD_HEADER, n = left < room ? left : room;
         covet_record record = {
             .len = (uint32_t)n, .kind = w->kind, .more = n < left, .topic = w->at == 0 ? w->topic : 0};
         uint8_t *to = covet_port_bytes(&x->runner->port, x->open) + x->open_len;
-        memcpy(to, &record, HEADER);
-        memcpy(to + HEADER, w->bytes + w->at, n);
-        x->open_len += (uint32_t)(HEADER + n);
+        memcpy(to, &record, COVET_RECORD_HEADER);
+        memcpy(to + COVET_RECORD_HEADER, w->bytes + w->at, n);
+        x->open_len += (uint32_t)(COVET_RECORD_HEADER + n);
         w->at += n;
         if (n == left) {
             return 1;
@@ -136,8 +135,10 @@ void socket_push_waiting(Exchange *x) {
  * 0, or -1 with an exception. */
 static int keep_waiting(Exchange *x, const Waiting *from, PyObject *owner) {
     Waiting *w = PyMem_Calloc(1, sizeof *w);
-    PyObject *copy = w == NULL || owner != NULL ? NULL
-                                                : PyBytes_FromStringAndSize((const char *)from->bytes, (Py_ssize_t)from->len);
+    PyObject *copy = NULL;
+    if (w != NULL && owner == NULL) {
+        copy = PyBytes_FromStringAndSize((const char *)from->bytes, (Py_ssize_t)from->len);
+    }
     if (w == NULL || (owner == NULL && copy == NULL)) {
         PyMem_Free(w);
         if (!PyErr_Occurred()) {
@@ -264,7 +265,7 @@ PyObject *exchange_push(PyObject *self, PyObject *const *args, Py_ssize_t count)
     if (!opened(x)) { /* asking for a buffer may run any code */
         put = -1;
     } else if (peer_has_ended(x)) {
-        tell_told(x);
+        socket_tell_told(x);
         PyErr_SetString(x->runner->types->broken, "the WebSocket's client has gone");
         put = -1;
     } else {
@@ -341,119 +342,6 @@ PyObject *exchange_close(PyObject *self, PyObject *const *args, Py_ssize_t count
     }
     socket_close(x, (uint16_t)code, reason, (size_t)len);
     exchange_settle(x);
-    Py_RETURN_NONE;
-}
-
-/* ---- in ------------------------------------------------------------------------------ */
-
-typedef struct {
-    covet_record head;
-    const uint8_t *bytes;
-    int last; /* of its piece */
-} Record;
-
-/* The oldest record. 0: there is none. */
-static int next_record(Exchange *x, Record *record) {
-    const covet_port *port = &x->runner->port;
-    for (;;) {
-        const covet_piece *piece = covet_port_peek_body(port, x->live);
-        if (piece == NULL) {
-            return 0;
-        }
-        uint32_t size = covet_port_block_size(port, piece->block), len = piece->len < size ? piece->len : size;
-        const uint8_t *from = covet_port_bytes(port, piece->block) + x->taken;
-        if (x->taken + HEADER <= len) {
-            memcpy(&record->head, from, HEADER);
-            if (record->head.len <= len - x->taken - HEADER) {
-                record->bytes = from + HEADER;
-                record->last = x->taken + HEADER + record->head.len == len;
-                return 1;
-            }
-        }
-        x->taken = 0; /* not what the engine writes */
-        covet_port_drop_message(&x->runner->port, x->live, x->id);
-    }
-}
-
-static void drop_record(Exchange *x, const Record *record) {
-    if (!record->last) {
-        x->taken += (uint32_t)(HEADER + record->head.len);
-        return;
-    }
-    x->taken = 0;
-    if (covet_port_drop_message(&x->runner->port, x->live, x->id)) {
-        runner_flush(x->runner);
-    }
-}
-
-static int add_part(Exchange *x, const Record *record) {
-    size_t need = x->part_len + record->head.len;
-    if (need > x->part_size) {
-        size_t size = need < 2 * x->part_size ? 2 * x->part_size : need;
-        uint8_t *part = PyMem_Realloc(x->part, size > 0 ? size : 1);
-        if (part == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        x->part = part;
-        x->part_size = size;
-    }
-    memcpy(x->part + x->part_len, record->bytes, record->head.len);
-    x->part_len = need;
-    return 0;
-}
-
-static PyObject *message_of(uint8_t kind, const uint8_t *bytes, size_t len) {
-    return kind == COVET_TEXT ? PyUnicode_DecodeUTF8((const char *)bytes, (Py_ssize_t)len, NULL)
-                              : PyBytes_FromStringAndSize((const char *)bytes, (Py_ssize_t)len);
-}
-
-void socket_drop_part(Exchange *x) {
-    PyMem_Free(x->part);
-    x->part = NULL;
-    x->part_len = x->part_size = 0;
-}
-
-/* Takes one message, or what has come of it. NULL without an exception: the rest is still to come. */
-static PyObject *take_message(Exchange *x) {
-    Record record;
-    while (next_record(x, &record)) {
-        if (x->part == NULL && !record.head.more) {
-            PyObject *message = message_of(record.head.kind, record.bytes, record.head.len);
-            drop_record(x, &record);
-            return message;
-        }
-        if (add_part(x, &record) < 0) {
-            return NULL;
-        }
-        drop_record(x, &record);
-        if (!record.head.more) {
-            PyObject *message = message_of(record.head.kind, x->part, x->part_len);
-            socket_drop_part(x);
-            return message;
-        }
-    }
-    return NULL;
-}
-
-PyObject *exchange_message(PyObject *self, PyObject *unused) {
-    Exchange *x = (Exchange *)self;
-    (void)unused;
-    if (x->live == NULL || !is_socket(x)) {
-        PyErr_SetString(PyExc_RuntimeError, "the WebSocket is over: nothing more will come");
-        return NULL;
-    }
-    x->news = 0;
-    /* The flags first: what came before the end is in the ring by then. */
-    uint32_t flags = __atomic_load_n(&x->live->engine_flags, __ATOMIC_SEQ_CST);
-    PyObject *message = take_message(x);
-    if (message != NULL || PyErr_Occurred()) {
-        return message;
-    }
-    if (flags & (COVET_E_BODY_END | COVET_E_CANCELLED)) {
-        tell_told(x);
-        return PyLong_FromLong(x->live->close_code == 0 ? 1006 : x->live->close_code);
-    }
     Py_RETURN_NONE;
 }
 

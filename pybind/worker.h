@@ -13,6 +13,7 @@
 #define COVET_BATCH 64
 #define COVET_PIECE 262144u /* bytes that one block of a body carries at most */
 #define COVET_LEAST_PIECE 4096u
+#define COVET_RECORD_HEADER sizeof(covet_record)
 /* What the packed fields of a response may have together, in bytes. */
 #define COVET_MAX_FIELDS (60 * 1024)
 
@@ -222,14 +223,17 @@ PyObject *exchange_push(PyObject *self, PyObject *const *args, Py_ssize_t count)
 PyObject *exchange_subscribe(PyObject *self, PyObject *topic);
 PyObject *exchange_unsubscribe(PyObject *self, PyObject *topic);
 PyObject *exchange_close(PyObject *self, PyObject *const *args, Py_ssize_t count);
-PyObject *exchange_message(PyObject *self, PyObject *unused);
 PyObject *runner_publish_message(PyObject *self, PyObject *const *args, Py_ssize_t count);
 void socket_close(Exchange *x, uint16_t code, const char *reason, size_t len);
 void socket_flush(Exchange *x);        /* hands the open piece over */
 void socket_push_waiting(Exchange *x); /* writes what waits for room */
 void socket_drop_waiting(Exchange *x);
-void socket_drop_part(Exchange *x);
 void sockets_flush(Runner *runner);    /* hands all open pieces over */
+void socket_tell_told(Exchange *x);    /* the handler knows that no message follows */
+
+/* messages.c */
+PyObject *exchange_message(PyObject *self, PyObject *unused);
+void socket_drop_part(Exchange *x); /* gives up what has come of a message */
 
 /* outcome.c: from the end of a coroutine to the response */
 PyObject *outcome(Runner *runner, Exchange *x, PyObject *result, char *stage);
