@@ -1,6 +1,6 @@
 """The server's log, in uvicorn's form: the loggers are covet, covet.error and covet.access.
 
-The engine writes the access log by itself; `covet.access` only tells whether there is one.
+The engine writes the access log by itself, unless `covet.access` has a handler of its own; see `covet.accesslog`.
 """
 
 import logging
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 TRACE = 5
+ACCESS_ARGUMENTS = 5
 COLOURS = {
     TRACE: "34",
     logging.DEBUG: "36",
@@ -45,6 +46,24 @@ class Formatter(logging.Formatter):
         if self.use_colors and record.levelno in COLOURS:
             name = f"\x1b[{COLOURS[record.levelno]}m{name}\x1b[0m"
         return f"{name}:{room}{super().format(record)}"
+
+
+class AccessFormatter(Formatter):
+    """Formats the records of `covet.access`, with the names of uvicorn's formatter.
+
+    Besides what every record has, the format may name client_addr (address and port), request_line (method, target and
+    protocol) and status_code. They are dashes in a record that has only a message, as --access-log-fmt makes them.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The record as text, without the level's name."""
+        members: dict[str, object] = dict.fromkeys(("client_addr", "request_line", "status_code"), "-")
+        if isinstance(record.args, tuple) and len(record.args) == ACCESS_ARGUMENTS:
+            client, method, target, version, status = record.args
+            line = f"{method} {target} HTTP/{version}"
+            members = {"client_addr": client, "request_line": line, "status_code": status}
+        record.__dict__.update(members)
+        return super().formatMessage(record)
 
 
 class _Handler(logging.StreamHandler):  # type: ignore[type-arg]
@@ -85,6 +104,11 @@ def configure(level: str, *, use_colors: bool | None = None, config: "str | Mapp
 def access_wanted() -> bool:
     """Whether the logger `covet.access` lets the access log through."""
     return logging.getLogger("covet.access").isEnabledFor(logging.INFO)
+
+
+def access_handled() -> bool:
+    """Whether the access log is to go through Python's logging: `covet.access` has handlers of its own."""
+    return bool(logging.getLogger("covet.access").handlers)
 
 
 def _apply(config: "str | Mapping[str, Any]") -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
+from covet import accesslog
 from covet.binds import bind_error, describe_all
 from covet.config import ServeOptions, Settings
 from covet.engine import Engine, EngineError
@@ -94,16 +95,16 @@ class Server:
     async def serve(self) -> None:
         """Serves until `should_exit`, or SIGINT or SIGTERM in the main thread. Raises StartFailed, EngineFailed."""
         self._loop = asyncio.get_running_loop()
-        with self._signals(self._loop):
-            await self._serve(self._loop)
+        with self._signals(self._loop), accesslog.routed(self.options) as extra:
+            await self._serve(self._loop, extra)
 
-    async def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def _serve(self, loop: asyncio.AbstractEventLoop, extra: Mapping[str, Any]) -> None:
         process = os.getpid()
         logger.info("Started server process [%d]", process)
         lifespan = self.app.lifespan()
         state = await self._start_up(lifespan)
         try:
-            engine, worker = self._open(loop, state)
+            engine, worker = self._open(loop, state, extra)
         except EngineError as error:
             logger.error(bind_error(str(error), self.options.binds))
             await self._shut_down(lifespan)
@@ -158,9 +159,11 @@ class Server:
         logger.info("Application startup complete.")
         return state
 
-    def _open(self, loop: asyncio.AbstractEventLoop, state: Mapping[str, Any]) -> tuple[Engine, Worker]:
-        """The engine and the worker, both at work."""
-        engine = Engine(self.engine_config(), workers_here=1)
+    def _open(
+        self, loop: asyncio.AbstractEventLoop, state: Mapping[str, Any], extra: Mapping[str, Any]
+    ) -> tuple[Engine, Worker]:
+        """The engine and the worker, both at work; `extra` comes on top of the engine's configuration."""
+        engine = Engine({**self.engine_config(), **extra}, workers_here=1)
         worker = None
         try:
             engine.event_fd()  # from now on it notes what happens

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from covet import log
+from covet import accesslog, log
 from covet.binds import forget_inherited
 from covet.checks import ConfigError
 from covet.engine import Engine
@@ -36,4 +36,5 @@ def run(options: SupervisorOptions) -> int:
 
 
 async def _supervise(options: SupervisorOptions) -> int:
-    return await Supervisor(options, Engine).run()
+    with accesslog.routed(options.serve) as extra:
+        return await Supervisor(options, lambda config: Engine({**config, **extra})).run()

@@ -1,9 +1,13 @@
 package engine
 
 import (
+	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"sync/atomic"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/covetpy/covetpy/libcovet/netio"
 )
@@ -23,6 +27,22 @@ type accessWriter struct {
 	spare   chan []byte
 	dropped atomic.Int64
 	done    chan struct{}
+	own     *os.File // to be closed in the end; nil if out is somebody else's
+}
+
+// openAccess begins to write where the configuration wants it.
+func openAccess(c *Config) (*accessWriter, error) {
+	if c.AccessLogFD == nil {
+		return newAccessWriter(c.accessTo), nil
+	}
+	fd, err := unix.FcntlInt(uintptr(*c.AccessLogFD), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("access_log_fd %d: %w", *c.AccessLogFD, err)
+	}
+	own := os.NewFile(uintptr(fd), "access log")
+	w := newAccessWriter(own)
+	w.own = own
+	return w, nil
 }
 
 func newAccessWriter(out io.Writer) *accessWriter {
@@ -52,6 +72,9 @@ func (w *accessWriter) run() {
 func (w *accessWriter) close() {
 	close(w.queue)
 	<-w.done
+	if w.own != nil {
+		_ = w.own.Close() // what could not be written is lost anyway
+	}
 }
 
 // accessLog collects the lines of one loop's turn. A nil log takes nothing.

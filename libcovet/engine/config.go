@@ -64,6 +64,9 @@ type Config struct {
 	Routes             []RouteConfig    `json:"routes"`
 	Guards             []guard.Config   `json:"guards"` // middleware of the engine's own, the outermost first
 
+	// AccessLogFD is where the access log goes instead of standard output.
+	AccessLogFD *int `json:"access_log_fd"`
+
 	accessTo io.Writer // where the access log goes
 }
 

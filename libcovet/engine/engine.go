@@ -124,7 +124,9 @@ func (e *Engine) build() error {
 	e.channel = c
 	e.trimmer.open(c, e.log)
 	if e.config.AccessLog {
-		e.access = newAccessWriter(e.config.accessTo)
+		if e.access, err = openAccess(&e.config); err != nil {
+			return err
+		}
 	}
 	for i := range e.config.Loops {
 		l, err := e.newLoop(i)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from covet.log import TRACE, Formatter, LogConfigError, access_wanted, configure
+from covet.log import TRACE, AccessFormatter, Formatter, LogConfigError, access_wanted, configure
 
 NAMES = ("covet", "covet.error", "covet.access")
 
@@ -120,3 +120,17 @@ def test_configurations_that_cannot_be_used(tmp_path: Path, name: str, text: str
         configure("info", config=str(tmp_path / name))
     assert str(caught.value).startswith("log_config: ") and message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments", "expected"),
+    [
+        ('%s - "%s %s HTTP/%s" %d', ("a:1", "GET", "/x?y", "1.1", 200), "INFO:     a:1 GET /x?y HTTP/1.1 200"),
+        ("a line", (), "INFO:     - - -"),
+        ("%s", ("lines were left out",), "INFO:     - - -"),
+    ],
+)
+def test_access_lines(message: str, arguments: tuple[Any, ...], expected: str) -> None:
+    formatter = AccessFormatter("%(client_addr)s %(request_line)s %(status_code)s", use_colors=False)
+    record = logging.LogRecord("covet.access", logging.INFO, "", 0, message, arguments, None)
+    assert formatter.format(record) == expected
