@@ -39,15 +39,16 @@ type Loop struct {
 	pool      pool
 	wheel     *wheel.Wheel
 
-	used     []uint16 // receive buffers to give back
-	starved  []*Conn
-	resuming []*Conn
-	dirty    []*Conn
-	drained  []*Conn
-	dying    []*Conn
-	released []uint64
-	expired  []uint32
-	expire   func(id uint32)
+	used      []uint16 // receive buffers to give back
+	starved   []*Conn
+	resuming  []*Conn
+	dirty     []*Conn
+	postponed []*Conn // have more to send, once others have had their turn
+	drained   []*Conn
+	dying     []*Conn
+	released  []uint64
+	expired   []uint32
+	expire    func(id uint32)
 
 	vectors    []proactor.Segment
 	vectorUsed int
@@ -267,6 +268,8 @@ func (l *Loop) dispatch(events []proactor.Event) {
 			l.onSend(e)
 		case opAccept:
 			l.onAccept(e)
+		case opRead:
+			l.onRead(e)
 		case opDoorbell:
 			l.doorbell = e.More()
 			l.awake()

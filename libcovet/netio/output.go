@@ -20,6 +20,12 @@ const (
 
 // flush starts one send per connection that was written to in this turn.
 func (l *Loop) flush() {
+	for _, c := range l.postponed {
+		if c.state != stateFree {
+			c.markDirty()
+		}
+	}
+	l.postponed = l.postponed[:0]
 	for i := 0; i < len(l.dirty); i++ {
 		c := l.dirty[i]
 		if !c.dirty {
@@ -35,6 +41,7 @@ func (l *Loop) flush() {
 
 // send starts a send of all pending output; a backend that completes it at once is asked again until nothing is left.
 func (l *Loop) send(c *Conn) {
+	left := fileTurn
 	for c.state != stateDying && c.state != stateFree {
 		for c.head != nil && c.head.start == c.head.end {
 			l.pop(c)
@@ -43,12 +50,19 @@ func (l *Loop) send(c *Conn) {
 			l.flushed(c)
 			return
 		}
+		if !l.readAhead(c) {
+			return
+		}
 		sent, done := l.startSend(c)
 		if !done {
 			c.sending = true
 			return
 		}
 		l.sent(c, sent)
+		if left -= int(sent); left <= 0 && c.head != nil && c.head.class == classFile {
+			l.postpone(c)
+			return
+		}
 	}
 }
 
@@ -70,7 +84,7 @@ func (l *Loop) gather(c *Conn) []proactor.Segment {
 	free := l.vectors[l.vectorUsed:]
 	free = free[:min(len(free), maxVector)]
 	count := 0
-	for s := c.head; s != nil && count < len(free); s = s.next {
+	for s := c.head; s != nil && s.class != classFile && count < len(free); s = s.next {
 		if s.start < s.end {
 			data := s.data()
 			free[count] = proactor.Segment{Base: address(data), Len: uint64(len(data))}
