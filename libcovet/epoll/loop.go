@@ -169,7 +169,11 @@ func (l *Loop) handle(e *unix.EpollEvent, events []proactor.Event) (done bool, f
 		return true, 1
 	}
 	if w.sending && e.Events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
-		if sent := send(fd, w.rest, w.size); sent != -int32(unix.EAGAIN) {
+		sent := int32(0)
+		if w.rest != nil {
+			sent = send(fd, w.rest, w.size)
+		}
+		if sent != -int32(unix.EAGAIN) {
 			w.sending = false
 			events[0] = proactor.Event{Token: w.send, Res: sent}
 			filled = 1

@@ -13,11 +13,12 @@ import (
 const (
 	filePiece = largeSlab // bytes of a file that one connection holds in memory
 	fileTurn  = 1 << 20   // bytes of files that are sent to one connection before others have their turn
+	copied    = 1         // size of a file's slab: it has to be copied to be sent
 )
 
 // SendFile queues n bytes of file fd, from offset on, behind what was written. The descriptor is taken over and closed once
-// they are sent or dropped. They are read as the peer takes them; if they cannot be, or the file ends before they do, the
-// connection is aborted.
+// they are sent or dropped. They go as the peer takes them, without a copy where the system has them in memory; if they
+// cannot be read, or the file ends before they do, the connection is aborted.
 func (c *Conn) SendFile(fd int, offset, n int64) {
 	if c.state != stateOpen || n <= 0 {
 		_ = unix.Close(fd)
@@ -27,24 +28,35 @@ func (c *Conn) SendFile(fd int, offset, n int64) {
 	c.wrote(int(n))
 }
 
-// fileAhead returns the part of a file that is to be read before the next send, and what is sent with it.
-func (c *Conn) fileAhead() (before, file *slab) {
-	switch head := c.head; {
-	case head.class == classFile:
-		return nil, head
-	case head.next != nil && head.next.class == classFile && head.end-head.start < filePiece:
-		return head, head.next
+// inMemory reports whether the next part of the file at the head of the output can be sent without waiting for the disk.
+func (l *Loop) inMemory(c *Conn) bool {
+	file := c.head
+	if file.size == copied {
+		return false
 	}
-	return nil, nil
+	l.atHand = proactor.AtHand(int(file.token), int64(file.start), min(file.end-file.start, fileTurn))
+	return l.atHand > 0
 }
 
-// readAhead reads what the next send needs of a file. It reports whether that send can start: it cannot while the disk
-// works, nor if the connection had to be aborted.
-func (l *Loop) readAhead(c *Conn) bool {
-	before, file := c.fileAhead()
-	if file == nil || file.start == file.end {
-		return true
+// startFile sends what inMemory has found.
+func (l *Loop) startFile(c *Conn) (sent int32, done bool) {
+	file := c.head
+	sent, done = l.backend.SendFile(c.fd, c.token(opSend), int(file.token), int64(file.start), l.atHand)
+	switch {
+	case !done:
+	case sent == 0:
+		l.cut(c, "it has become shorter")
+	case sent == -int32(unix.EINVAL), sent == -int32(unix.ENOSYS):
+		file.size = copied // its file system, or the socket, cannot do it
+		return 0, true
 	}
+	return sent, done
+}
+
+// read has what is sent next of the file at the head of the output read into memory. It reports whether that is done: it is
+// not while the disk works, nor if the connection had to be cut off.
+func (l *Loop) read(c *Conn) bool {
+	file := c.head
 	size := min(file.end-file.start, filePiece)
 	into, err := l.pool.get(size)
 	if err != nil {
@@ -57,30 +69,31 @@ func (l *Loop) readAhead(c *Conn) bool {
 		c.into, c.sending = into, true
 		return false
 	}
-	return l.read(c, before, file, into, n)
+	return l.took(c, into, n)
 }
 
-// read puts what was read of a file before what is left of it. It reports whether there was anything to read.
-func (l *Loop) read(c *Conn, before, file, into *slab, n int32) bool {
+// took puts what was read of a file before what is left of it. It reports whether there was anything to read.
+func (l *Loop) took(c *Conn, into *slab, n int32) bool {
 	if n <= 0 {
 		why := "it has become shorter"
 		if n < 0 {
 			why = syscall.Errno(-n).Error()
 		}
-		l.options.Log(slog.LevelWarn, fmt.Sprintf("cut a connection off in the middle of a file: %s", why))
 		l.pool.put(into)
-		c.Abort()
+		l.cut(c, why)
 		return false
 	}
 	into.end = int(n)
-	file.start += int(n)
-	into.next = file
-	if before == nil {
-		c.head = into
-	} else {
-		before.next = into
-	}
+	into.next = c.head
+	c.head.start += int(n)
+	c.head = into
 	return true
+}
+
+// cut ends a connection in the middle of a file.
+func (l *Loop) cut(c *Conn, why string) {
+	l.options.Log(slog.LevelWarn, fmt.Sprintf("cut a connection off in the middle of a file: %s", why))
+	c.Abort()
 }
 
 // onRead handles what has come from the disk.
@@ -96,8 +109,7 @@ func (l *Loop) onRead(e *proactor.Event) {
 		l.finishLater(c)
 		return
 	}
-	before, file := c.fileAhead()
-	if l.read(c, before, file, into, e.Res) {
+	if l.took(c, into, e.Res) {
 		c.markDirty()
 	}
 }

@@ -50,6 +50,8 @@ type Loop struct {
 	expired   []uint32
 	expire    func(id uint32)
 
+	atHand int // bytes of a file that inMemory has found
+
 	vectors    []proactor.Segment
 	vectorUsed int
 
@@ -163,6 +165,7 @@ func (l *Loop) Run() error {
 		before := pin(l.options.CPU, l.options.Log)
 		defer func() { _ = unix.SchedSetaffinity(0, &before) }()
 	}
+	defer blockBrokenPipe()()
 	if err := l.backend.Start(); err != nil {
 		l.backend.Shutdown()
 		return fmt.Errorf("netio: %w", err)
@@ -175,6 +178,17 @@ func (l *Loop) Run() error {
 		err = l.turn()
 	}
 	return errors.Join(err, l.shutdown(err == nil))
+}
+
+// blockBrokenPipe keeps SIGPIPE from the thread until the function that it returns is called: a file that is sent to a peer
+// that has gone raises it, whatever the process does with it, and sendfile cannot be told not to.
+func blockBrokenPipe() (undo func()) {
+	var set, before unix.Sigset_t
+	set.Val[0] = 1 << (uint(unix.SIGPIPE) - 1)
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &set, &before); err != nil {
+		return func() {}
+	}
+	return func() { _ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil) }
 }
 
 // pin binds the thread to a processor and returns what it was bound to before.

@@ -50,8 +50,11 @@ func (l *Loop) send(c *Conn) {
 			l.flushed(c)
 			return
 		}
-		if !l.readAhead(c) {
-			return
+		if c.head.class == classFile && !l.inMemory(c) {
+			if !l.read(c) {
+				return
+			}
+			continue
 		}
 		sent, done := l.startSend(c)
 		if !done {
@@ -67,6 +70,9 @@ func (l *Loop) send(c *Conn) {
 }
 
 func (l *Loop) startSend(c *Conn) (sent int32, done bool) {
+	if c.head.class == classFile {
+		return l.startFile(c)
+	}
 	if c.head.next != nil {
 		if vector := l.gather(c); len(vector) > 1 {
 			return l.backend.SendVector(c.fd, c.token(opSend), vector)
@@ -102,6 +108,9 @@ func (l *Loop) onSend(e *proactor.Event) {
 		return
 	}
 	c.sending, c.sendCancel = false, false
+	if c.head != nil && c.head.class == classFile {
+		e.Res = min(e.Res, 0) // there is room, or the peer is gone, which the next try says too
+	}
 	l.sent(c, e.Res)
 	if c.state == stateDying {
 		l.finishLater(c)
