@@ -210,6 +210,16 @@ enum covet_record_kind {
     COVET_PUBLISH_BINARY = 7,
 };
 
+/* covet_piece.len of a piece of `out` whose block holds a covet_file, of which one is sent in an exchange. */
+#define COVET_FILE_PIECE 0x80000000u
+
+/* A part of a file that a worker has open, and keeps open until the engine has looked at it. */
+typedef struct {
+    uint64_t offset, length;
+    uint32_t descriptor; /* the worker's */
+    uint32_t reserved;
+} covet_file;
+
 /* Bounded single-producer single-consumer ring of blocks. */
 typedef struct {
     uint32_t tail; /* producer */
@@ -224,6 +234,8 @@ typedef struct {
 #define COVET_E_TOO_LARGE 8u /* the body passed the limit; BODY_BROKEN and BODY_END are set too */
 #define COVET_E_HALF_CLOSED 16u /* the client sends nothing more and has probably gone: tell who asks, but answer */
 
+#define COVET_E_FILE_TAKEN 64u /* the file in `out` is open in the engine: the worker may close its own */
+#define COVET_E_FILE_REFUSED 128u /* it could not be opened, or not be sent as it is: the worker sends the bytes */
 #define COVET_E_WAITS 32u /* the loop has more for `in` than there is room for: tell it when some is taken */
 
 /* covet_slot.worker_flags: set by the worker, read by the engine. */
@@ -327,6 +339,7 @@ typedef struct {
 COVET_ASSERT(sizeof(covet_class) == 2 * COVET_LINE, class_bytes);
 COVET_ASSERT(sizeof(covet_link) == 16, link_bytes);
 COVET_ASSERT(sizeof(covet_cell) == 16, cell_bytes);
+COVET_ASSERT(sizeof(covet_file) == 24, file_bytes);
 COVET_ASSERT(sizeof(covet_marks) == 2 * COVET_LINE, marks_bytes);
 COVET_ASSERT(sizeof(covet_worker) == 5 * COVET_LINE, worker_bytes);
 COVET_ASSERT(sizeof(covet_loop) == 2 * COVET_LINE, loop_bytes);

@@ -13,12 +13,14 @@ import (
 
 // Flags that the engine sets in a slot while a worker works on it.
 const (
-	EngineCancelled  = C.COVET_E_CANCELLED
-	EngineBodyEnd    = C.COVET_E_BODY_END
-	EngineBodyBroken = C.COVET_E_BODY_BROKEN
-	EngineTooLarge   = C.COVET_E_TOO_LARGE
-	EngineHalfClosed = C.COVET_E_HALF_CLOSED
-	EngineWaits      = C.COVET_E_WAITS
+	EngineCancelled   = C.COVET_E_CANCELLED
+	EngineBodyEnd     = C.COVET_E_BODY_END
+	EngineBodyBroken  = C.COVET_E_BODY_BROKEN
+	EngineTooLarge    = C.COVET_E_TOO_LARGE
+	EngineHalfClosed  = C.COVET_E_HALF_CLOSED
+	EngineWaits       = C.COVET_E_WAITS
+	EngineFileTaken   = C.COVET_E_FILE_TAKEN
+	EngineFileRefused = C.COVET_E_FILE_REFUSED
 )
 
 // Flags that a worker sets in a slot.

@@ -118,6 +118,13 @@ class Exchange:
         """Writes the head of a streamed response; length -1 if unknown."""
     def send(self, data: Any, /) -> int:
         """Queues bytes-like data; returns how many bytes were taken. 0: wait for room."""
+    def send_file(self, descriptor: int, offset: int, length: int, /) -> bool:
+        """Queues a part of a regular file that is open here, the only one of the exchange. False: wait for room.
+
+        The descriptor must stay open until `file_taken` says something, of which there is news.
+        """
+    file_taken: bool | None
+    """Whether the engine sends the file of `send_file`. False: it cannot, send its bytes. None: not yet known."""
     def finish(self) -> None:
         """Ends a streamed response."""
     def abort(self) -> None:

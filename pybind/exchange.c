@@ -219,6 +219,7 @@ static PyMethodDef exchange_methods[] = {
     {"respond", exchange_respond, METH_VARARGS, NULL},
     {"start", exchange_start, METH_VARARGS, NULL},
     {"send", exchange_send, METH_O, NULL},
+    {"send_file", exchange_send_file, METH_VARARGS, NULL},
     {"finish", exchange_finish, METH_NOARGS, NULL},
     {"abort", exchange_abort, METH_NOARGS, NULL},
     {"leave", exchange_leave_early, METH_NOARGS, NULL},

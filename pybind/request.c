@@ -143,6 +143,22 @@ static int set_state(PyObject *self, PyObject *value, void *unused) {
     return 0;
 }
 
+static PyObject *get_file_taken(PyObject *self, void *closure) {
+    const Exchange *x = (const Exchange *)self;
+    (void)closure;
+    if (!exchange_readable(x)) {
+        return NULL;
+    }
+    uint32_t flags = __atomic_load_n(&x->slot->engine_flags, __ATOMIC_SEQ_CST);
+    if (flags & COVET_E_FILE_TAKEN) {
+        Py_RETURN_TRUE;
+    }
+    if (flags & COVET_E_FILE_REFUSED) {
+        Py_RETURN_FALSE;
+    }
+    Py_RETURN_NONE;
+}
+
 #define FIELD(name) {#name, get_##name, NULL, NULL, NULL}
 
 PyGetSetDef exchange_getset[] = {
@@ -150,6 +166,7 @@ PyGetSetDef exchange_getset[] = {
     FIELD(target),       FIELD(path),    FIELD(raw_path),       FIELD(host),       FIELD(query_string),
     FIELD(client),       FIELD(server),  FIELD(content_length), FIELD(num_params), FIELD(cancelled),
     FIELD(lost),         FIELD(started), FIELD(done),           {"state", get_state, set_state, NULL, NULL},
+    FIELD(file_taken),
     FIELD(websocket),    FIELD(close_reason),    FIELD(waiting),        FIELD(ended),
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -289,6 +289,37 @@ PyObject *exchange_send(PyObject *self, PyObject *data) {
     return PyLong_FromSsize_t(taken);
 }
 
+/* One part of a file for each exchange: the engine says of one whether it has it. */
+PyObject *exchange_send_file(PyObject *self, PyObject *args) {
+    Exchange *x = (Exchange *)self;
+    int descriptor;
+    long long offset, length;
+    if (!PyArg_ParseTuple(args, "iLL", &descriptor, &offset, &length) || !streaming(x)) {
+        return NULL;
+    }
+    if (x->file_sent || descriptor < 0 || offset < 0 || length <= 0) {
+        PyErr_SetString(x->file_sent ? PyExc_RuntimeError : PyExc_ValueError,
+                        x->file_sent ? "a file has been sent" : "there is no such part of a file");
+        return NULL;
+    }
+    x->news = 0;
+    if (ring_is_full(x->live)) {
+        Py_RETURN_FALSE;
+    }
+    covet_port *port = &x->runner->port;
+    covet_block block = covet_port_alloc(port, sizeof(covet_file), x->id);
+    if (block == 0) {
+        runner_starve(x);
+        Py_RETURN_FALSE;
+    }
+    covet_file file = {.offset = (uint64_t)offset, .length = (uint64_t)length, .descriptor = (uint32_t)descriptor};
+    memcpy(covet_port_bytes(port, block), &file, sizeof file);
+    covet_port_push_body(port, x->live, x->id, block, COVET_FILE_PIECE);
+    runner_flush(x->runner);
+    x->file_sent = 1;
+    Py_RETURN_TRUE;
+}
+
 PyObject *exchange_finish(PyObject *self, PyObject *unused) {
     Exchange *x = (Exchange *)self;
     (void)unused;

@@ -71,6 +71,7 @@ struct Exchange {
     char news; /* there was news while nobody waited */
     char told_continue;
     char took_whole;
+    char file_sent;
     /* WebSockets, and the runner's control exchange */
     char accepted;
     char told;         /* the handler knows that no message follows */
@@ -206,6 +207,7 @@ PyObject *pack_head(PyObject *module, PyObject *fields);
 PyObject *exchange_respond(PyObject *self, PyObject *args);
 PyObject *exchange_start(PyObject *self, PyObject *args);
 PyObject *exchange_send(PyObject *self, PyObject *data);
+PyObject *exchange_send_file(PyObject *self, PyObject *args);
 PyObject *exchange_finish(PyObject *self, PyObject *unused);
 PyObject *exchange_abort(PyObject *self, PyObject *unused);
 PyObject *exchange_leave_early(PyObject *self, PyObject *unused);

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import logging
+import os
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from types import CoroutineType
 from typing import Any
@@ -263,7 +264,9 @@ class Cycle:
             self._wake()
 
     async def _send_file(self, path: str) -> None:
-        with await run_in_threadpool(open, path, "rb") as file:
+        with await run_in_threadpool(open, path, "rb", buffering=0) as file:
+            if self._length > FILE_PIECE and await self._taken_by_engine(file.fileno()):
+                return
             piece = await run_in_threadpool(file.read, FILE_PIECE)
             if len(piece) == self._length:
                 self._send_whole(piece)
@@ -272,6 +275,27 @@ class Cycle:
                 await self._send_piece(piece, True)
                 piece = await run_in_threadpool(file.read, FILE_PIECE)
         await self._send_piece(b"", False)
+
+    async def _taken_by_engine(self, file: int) -> bool:
+        """Hands a file of the announced length to the engine; whether it sends it."""
+        x, length = self._x, self._length
+        if x.method == "HEAD" or os.fstat(file).st_size != length or not hasattr(x, "send_file"):
+            return False
+        await self._send_piece(b"", True)
+        while not x.send_file(file, 0, length):
+            await self._news_of_present()
+        while (taken := x.file_taken) is None:
+            await self._news_of_present()
+        if taken:
+            self._left = 0
+            await self._send_piece(b"", False)
+        return taken
+
+    async def _news_of_present(self) -> None:
+        """Waits for news of a client that is there. Raises ClientDisconnected."""
+        if self._x.done or self._x.lost:
+            raise ClientDisconnected("the client has disconnected")
+        await self._news()
 
     def _count(self, size: int, more: bool) -> None:
         """Sees to it that a body has the length that was announced: clients would wait, or misread what follows."""

@@ -352,6 +352,11 @@ func (l *loop) writePieces(c *netio.Conn, o *owed, slot *bridge.Slot) bool {
 		if c.AboveHighWater() {
 			break
 		}
+		if slot.NextIsFile() {
+			took = true
+			l.writeFile(c, o, slot)
+			continue
+		}
 		block, n, ok := l.port.TakePiece(slot)
 		if !ok {
 			break

@@ -50,6 +50,8 @@ type loop struct {
 	reply    guard.Reply
 	fields   []byte
 
+	filesRefused bool // it was logged that workers send files by themselves
+
 	now      int64
 	arrived  int64 // when the head of the present request was complete
 	draining bool

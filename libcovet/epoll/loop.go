@@ -46,6 +46,8 @@ type Loop struct {
 	next     int // first of polled that is not handled yet
 	count    int
 
+	disk disk
+
 	briefWaits bool
 	busy       bool // the last wait had events, so the next ones are likely to come soon
 }
@@ -70,7 +72,10 @@ func (l *Loop) Name() string { return "epoll" }
 func (l *Loop) Start() error { return nil }
 
 // Shutdown closes the loop.
-func (l *Loop) Shutdown() { _ = unix.Close(l.fd) }
+func (l *Loop) Shutdown() {
+	l.disk.close()
+	_ = unix.Close(l.fd)
+}
 
 // Recycle takes received buffers back.
 func (l *Loop) Recycle(ids []uint16) { l.free = append(l.free, ids...) }
@@ -151,6 +156,10 @@ func (l *Loop) run(events []proactor.Event) int {
 // handle turns one readiness into completions; done is false if events had no room for all of them.
 func (l *Loop) handle(e *unix.EpollEvent, events []proactor.Event) (done bool, filled int) {
 	fd := int(e.Fd)
+	if l.disk.open && fd == l.disk.bell {
+		l.ready = l.disk.collect(l.ready)
+		return true, 0
+	}
 	w := &l.watches[fd]
 	if w.accepting {
 		return l.acceptAll(fd, events)
@@ -160,7 +169,11 @@ func (l *Loop) handle(e *unix.EpollEvent, events []proactor.Event) (done bool, f
 		return true, 1
 	}
 	if w.sending && e.Events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0 {
-		if sent := send(fd, w.rest, w.size); sent != -int32(unix.EAGAIN) {
+		sent := int32(0)
+		if w.rest != nil {
+			sent = send(fd, w.rest, w.size)
+		}
+		if sent != -int32(unix.EAGAIN) {
 			w.sending = false
 			events[0] = proactor.Event{Token: w.send, Res: sent}
 			filled = 1

@@ -13,7 +13,8 @@ import (
 // backend starts operations and reports their completions; uring.Loop and epoll.Loop have the same method set.
 //
 // Accept, Recv and Poll stay armed until an event lacks proactor.FlagMore. Send and SendVector complete at once (done, with
-// the result in sent) or later by an event. Cancel makes an armed operation complete with -ECANCELED.
+// the result in sent) or later by an event, and so do SendFile, whose event
+// only says that there is room again, with 0, and ReadAt, which reads from a file. Cancel makes an armed operation complete with -ECANCELED.
 type backend interface {
 	Name() string
 	Start() error
@@ -21,6 +22,8 @@ type backend interface {
 	Recv(fd int, token uint64)
 	Send(fd int, token uint64, p unsafe.Pointer, n int) (sent int32, done bool)
 	SendVector(fd int, token uint64, segments []proactor.Segment) (sent int32, done bool)
+	SendFile(fd int, token uint64, file int, offset int64, n int) (sent int32, done bool)
+	ReadAt(fd int, token uint64, p unsafe.Pointer, n int, offset int64) (read int32, done bool)
 	Poll(fd int, token uint64)
 	Cancel(fd int, token uint64)
 	Close(fd int)
@@ -67,6 +70,7 @@ const (
 	opSend
 	opAccept
 	opDoorbell
+	opRead
 )
 
 const (

@@ -50,6 +50,7 @@ type Conn struct {
 	head, tail *slab // pending output
 	buffered   int
 	kept       *slab // input that was not consumed
+	into       *slab // what a part of a file is being read into; sending is set meanwhile
 	discarded  int   // bytes read and thrown away while closing
 
 	remote, local           netip.AddrPort
@@ -62,7 +63,7 @@ func (c *Conn) Reserve(n int) []byte {
 	if c.state != stateOpen {
 		return make([]byte, 0, n)
 	}
-	if t := c.tail; t != nil && t.class != classBorrowed && t.size-t.end >= n {
+	if t := c.tail; t != nil && t.open() && t.size-t.end >= n {
 		return t.room()
 	}
 	size := n
@@ -84,7 +85,7 @@ func (c *Conn) Commit(b []byte) {
 	if len(b) == 0 || c.state != stateOpen {
 		return
 	}
-	if t := c.tail; t != nil && t.class != classBorrowed && t.end < t.size && &t.room()[:1][0] == &b[0] {
+	if t := c.tail; t != nil && t.open() && t.end < t.size && &t.room()[:1][0] == &b[0] {
 		t.end += len(b)
 		c.wrote(len(b))
 		return

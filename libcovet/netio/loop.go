@@ -39,15 +39,18 @@ type Loop struct {
 	pool      pool
 	wheel     *wheel.Wheel
 
-	used     []uint16 // receive buffers to give back
-	starved  []*Conn
-	resuming []*Conn
-	dirty    []*Conn
-	drained  []*Conn
-	dying    []*Conn
-	released []uint64
-	expired  []uint32
-	expire   func(id uint32)
+	used      []uint16 // receive buffers to give back
+	starved   []*Conn
+	resuming  []*Conn
+	dirty     []*Conn
+	postponed []*Conn // have more to send, once others have had their turn
+	drained   []*Conn
+	dying     []*Conn
+	released  []uint64
+	expired   []uint32
+	expire    func(id uint32)
+
+	atHand int // bytes of a file that inMemory has found
 
 	vectors    []proactor.Segment
 	vectorUsed int
@@ -162,6 +165,7 @@ func (l *Loop) Run() error {
 		before := pin(l.options.CPU, l.options.Log)
 		defer func() { _ = unix.SchedSetaffinity(0, &before) }()
 	}
+	defer blockBrokenPipe()()
 	if err := l.backend.Start(); err != nil {
 		l.backend.Shutdown()
 		return fmt.Errorf("netio: %w", err)
@@ -174,6 +178,17 @@ func (l *Loop) Run() error {
 		err = l.turn()
 	}
 	return errors.Join(err, l.shutdown(err == nil))
+}
+
+// blockBrokenPipe keeps SIGPIPE from the thread until the function that it returns is called: a file that is sent to a peer
+// that has gone raises it, whatever the process does with it, and sendfile cannot be told not to.
+func blockBrokenPipe() (undo func()) {
+	var set, before unix.Sigset_t
+	set.Val[0] = 1 << (uint(unix.SIGPIPE) - 1)
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &set, &before); err != nil {
+		return func() {}
+	}
+	return func() { _ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil) }
 }
 
 // pin binds the thread to a processor and returns what it was bound to before.
@@ -267,6 +282,8 @@ func (l *Loop) dispatch(events []proactor.Event) {
 			l.onSend(e)
 		case opAccept:
 			l.onAccept(e)
+		case opRead:
+			l.onRead(e)
 		case opDoorbell:
 			l.doorbell = e.More()
 			l.awake()

@@ -27,6 +27,7 @@ const (
 	classWide
 	classHuge     // its own mapping, unmapped when it is freed
 	classBorrowed // memory of the engine
+	classFile     // no memory but a part of a file: start and end are offsets in it, token is its descriptor
 	classCount
 )
 
@@ -40,6 +41,9 @@ type slab struct {
 	class      slabClass
 	resident   bool
 }
+
+// open reports whether the slab is memory of the pool, which output can be added to.
+func (s *slab) open() bool { return s.class < classBorrowed }
 
 func (s *slab) data() []byte {
 	return unsafe.Slice((*byte)(unsafe.Add(s.base, s.start)), s.end-s.start)
@@ -128,8 +132,12 @@ func (p *pool) grow(class slabClass, size int) error {
 }
 
 func (p *pool) put(s *slab) {
-	if s.class == classHuge {
+	switch s.class {
+	case classHuge:
 		_ = unix.MunmapPtr(s.base, uintptr(s.size))
+		return
+	case classFile:
+		_ = unix.Close(int(s.token))
 		return
 	}
 	s.next = p.free[s.class]

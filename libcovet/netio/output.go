@@ -20,6 +20,12 @@ const (
 
 // flush starts one send per connection that was written to in this turn.
 func (l *Loop) flush() {
+	for _, c := range l.postponed {
+		if c.state != stateFree {
+			c.markDirty()
+		}
+	}
+	l.postponed = l.postponed[:0]
 	for i := 0; i < len(l.dirty); i++ {
 		c := l.dirty[i]
 		if !c.dirty {
@@ -35,6 +41,7 @@ func (l *Loop) flush() {
 
 // send starts a send of all pending output; a backend that completes it at once is asked again until nothing is left.
 func (l *Loop) send(c *Conn) {
+	left := fileTurn
 	for c.state != stateDying && c.state != stateFree {
 		for c.head != nil && c.head.start == c.head.end {
 			l.pop(c)
@@ -43,16 +50,29 @@ func (l *Loop) send(c *Conn) {
 			l.flushed(c)
 			return
 		}
+		if c.head.class == classFile && !l.inMemory(c) {
+			if !l.read(c) {
+				return
+			}
+			continue
+		}
 		sent, done := l.startSend(c)
 		if !done {
 			c.sending = true
 			return
 		}
 		l.sent(c, sent)
+		if left -= int(sent); left <= 0 && c.head != nil && c.head.class == classFile {
+			l.postpone(c)
+			return
+		}
 	}
 }
 
 func (l *Loop) startSend(c *Conn) (sent int32, done bool) {
+	if c.head.class == classFile {
+		return l.startFile(c)
+	}
 	if c.head.next != nil {
 		if vector := l.gather(c); len(vector) > 1 {
 			return l.backend.SendVector(c.fd, c.token(opSend), vector)
@@ -70,7 +90,7 @@ func (l *Loop) gather(c *Conn) []proactor.Segment {
 	free := l.vectors[l.vectorUsed:]
 	free = free[:min(len(free), maxVector)]
 	count := 0
-	for s := c.head; s != nil && count < len(free); s = s.next {
+	for s := c.head; s != nil && s.class != classFile && count < len(free); s = s.next {
 		if s.start < s.end {
 			data := s.data()
 			free[count] = proactor.Segment{Base: address(data), Len: uint64(len(data))}
@@ -88,6 +108,9 @@ func (l *Loop) onSend(e *proactor.Event) {
 		return
 	}
 	c.sending, c.sendCancel = false, false
+	if c.head != nil && c.head.class == classFile {
+		e.Res = min(e.Res, 0) // there is room, or the peer is gone, which the next try says too
+	}
 	l.sent(c, e.Res)
 	if c.state == stateDying {
 		l.finishLater(c)

@@ -76,6 +76,28 @@ func (l *Loop) SendVector(fd int, token uint64, segments []proactor.Segment) (se
 	return 0, false
 }
 
+// SendFile sends up to n bytes of a file at an offset. If the socket is full it completes later with 0: to be tried again.
+func (l *Loop) SendFile(fd int, token uint64, file int, offset int64, n int) (sent int32, done bool) {
+	if sent = proactor.SendFileNow(fd, file, offset, n); sent != -int32(unix.EAGAIN) {
+		return sent, true
+	}
+	e, _ := l.entry()
+	e.PreparePollAdd(fd, unix.POLLOUT)
+	e.UserData = token
+	return 0, false
+}
+
+// ReadAt reads up to n bytes of file fd at an offset to p, which must stay valid until the completion.
+func (l *Loop) ReadAt(fd int, token uint64, p unsafe.Pointer, n int, offset int64) (read int32, done bool) {
+	if read, done = proactor.ReadNow(fd, p, n, offset); done {
+		return read, true
+	}
+	e, _ := l.entry()
+	e.PrepareRead(fd, uintptr(p), uint32(n), uint64(offset))
+	e.UserData = token
+	return 0, false
+}
+
 // Poll arms a multishot poll for input; every write to an eventfd completes it, and it need not be read.
 func (l *Loop) Poll(fd int, token uint64) {
 	e, _ := l.entry()
