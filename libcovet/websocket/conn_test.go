@@ -69,7 +69,7 @@ func TestEverySplit(t *testing.T) {
 	data = append(data, clientFrame(2, bytes.Repeat([]byte{7}, 300))...)
 	data = append(data, clientFrame(bitFin|9, []byte("ping"))...)
 	data = append(data, clientFrame(0, nil)...)
-	data = append(data, clientFrame(bitFin|0, bytes.Repeat([]byte{8}, 70000))...)
+	data = append(data, clientFrame(bitFin, bytes.Repeat([]byte{8}, 70000))...)
 	data = append(data, clientFrame(bitFin|10, nil)...)
 	packed, _ := appendPacked(nil, Text, []byte(strings.Repeat("compress me ", 50)))
 	small := packed[2:]
@@ -78,7 +78,7 @@ func TestEverySplit(t *testing.T) {
 	}
 	data = append(data, clientFrame(bitRSV1|1, small[:3])...)
 	data = append(data, clientFrame(bitFin|9, []byte("within"))...)
-	data = append(data, clientFrame(bitFin|0, small[3:])...)
+	data = append(data, clientFrame(bitFin, small[3:])...)
 	data = append(data, clientFrame(bitFin|8, append(binary.BigEndian.AppendUint16(nil, 1000), "bye"...))...)
 	want := []message{
 		{kind: MessagePart, op: Text, data: "hello"},
@@ -115,7 +115,7 @@ func TestLimits(t *testing.T) {
 	}
 	c := open(false)
 	c.limit = 1000
-	data := append(clientFrame(2, make([]byte, 600)), clientFrame(bitFin|0, make([]byte, 401))...)
+	data := append(clientFrame(2, make([]byte, 600)), clientFrame(bitFin, make([]byte, 401))...)
 	if _, err := read(t, c, data, 100); err == nil || err.Code != codeTooBig {
 		t.Errorf("%v", err)
 	}
