@@ -81,7 +81,7 @@ def test_they_become_workers(tmp_path: Path) -> None:
         assert children() == {worker.pid for worker in workers}
         for worker in workers:
             hello = await worker.hello
-            assert [route["path"] for route in hello.config["routes"]] == ["/a"]
+            assert "/a" in [route["path"] for route in hello.config["routes"]]
             assert await worker.traceback()
         workers[0].kill()
         assert await workers[0].ended == -signal.SIGKILL
