@@ -31,9 +31,9 @@ def test_wheel_has_the_package_and_its_natives(wheel: Path) -> None:
     sources = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "covet").rglob("*")
-        if path.suffix in {".py", ".pyi"} or path.name == "py.typed"
+        if path.suffix in {".py", ".pyi"} or path.name == "py.typed" or path.parent.name == "assets"
     }
-    assert "covet/py.typed" in sources
+    assert {"covet/py.typed", "covet/openapi/assets/swagger-ui-bundle.js.gz"} <= sources
     assert packed == sources | {"covet/libcovet.so", "covet/_worker.abi3.so"}
 
 
