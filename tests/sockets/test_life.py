@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -163,8 +164,11 @@ def test_websockets_take_no_place_of_requests() -> None:
 @LOOP
 def test_topics_over_all_workers(loop: str) -> None:
     with supervised(app_dir=str(HERE), workers=2, loop_count=2, enable_io_uring=loop == "io_uring") as server:
-        eventually(lambda: len({get(server, "/pid")["pid"] for _ in range(20)}) == 2)
-        red = [open_at(server, "/room/red", compression=None if n % 2 else "deflate") for n in range(8)]
+        with ThreadPoolExecutor(8) as pool:  # at once, so that both workers get some
+            opened = pool.map(
+                lambda n: open_at(server, "/room/red", compression=None if n % 2 else "deflate"), range(8)
+            )
+            red = list(opened)
         blue = open_at(server, "/room/blue")
         pids = {websocket.recv(WAIT) for websocket in [*red, blue]}
         assert pids
