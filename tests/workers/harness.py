@@ -18,6 +18,8 @@ from typing import Any
 
 from wire.harness import Closed, Reader, Server, serve
 
+from covet.status_socket import default_socket, fetch_status
+
 HERE = Path(__file__).parent
 # Unlike covet.run, it has one worker in a process of its own, too.
 PROGRAM = """
@@ -90,6 +92,12 @@ def workers_of(server: Server) -> set[int]:
             if int(parent) == server.process.pid and state != "Z":
                 found.add(int(folder.name))
     return found
+
+
+def serving(server: Server) -> set[int]:
+    """The workers that are given requests."""
+    workers = fetch_status(default_socket(server.process.pid))["workers"]
+    return {worker["pid"] for worker in workers if worker["state"] == "admitted"}
 
 
 def alive(pid: int) -> bool:
