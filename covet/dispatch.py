@@ -13,6 +13,7 @@ from covet.encoders import encode
 from covet.exceptions import (
     ClientDisconnect,
     RequestValidationError,
+    ValidationException,
     is_http_exception,
 )
 from covet.handlers import HAVE_ANSWERS, ExceptionHandler, ExceptionHandlers, HandlerTable
@@ -124,6 +125,9 @@ class Dispatcher:
         if isinstance(error, asyncio.CancelledError):
             self._cancelled(x)
             return None
+        if isinstance(error, ValidationException) and x.route and error.endpoint_ctx is None:
+            root_path = getattr(x, "root_path", self._context.root_path)
+            error.locate(self._context.app.routes[x.route - 1].place(x.method, root_path))
         handler = self._handlers.find(error)
         if not (isinstance(error, HAVE_ANSWERS) or is_http_exception(error)) and (
             handler is None or handler in self._handlers.outermost
