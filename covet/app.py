@@ -479,6 +479,8 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
             from covet.asgi.app import AsgiApplication
 
             self._asgi = AsgiApplication(self)
+        if self.root_path and not scope.get("root_path"):
+            scope["root_path"] = self.root_path
         await self._asgi(scope, receive, send)
 
     def with_settings(self, changes: Mapping[str, Any]) -> Settings:

@@ -13,6 +13,7 @@ from covet.encoders import encode
 from covet.exceptions import (
     ClientDisconnect,
     RequestValidationError,
+    ValidationException,
     is_http_exception,
 )
 from covet.handlers import HAVE_ANSWERS, ExceptionHandler, ExceptionHandlers, HandlerTable
@@ -124,6 +125,8 @@ class Dispatcher:
         if isinstance(error, asyncio.CancelledError):
             self._cancelled(x)
             return None
+        if isinstance(error, ValidationException) and error.endpoint_ctx is None:
+            self._locate(x, error)
         handler = self._handlers.find(error)
         if not (isinstance(error, HAVE_ANSWERS) or is_http_exception(error)) and (
             handler is None or handler in self._handlers.outermost
@@ -135,6 +138,11 @@ class Dispatcher:
         if handler is not None:
             return self._handled(x, handler, error)
         return self._default(x, error).answer(x)
+
+    def _locate(self, x: Exchange, error: ValidationException) -> None:
+        root_path = getattr(x, "root_path", self._context.root_path)
+        for route in self._context.app.routes[max(x.route - 1, 0) : x.route]:
+            error.locate(route.place(x.method, root_path))
 
     def _cancelled(self, x: Exchange) -> None:
         if x.started or x.cancelled:

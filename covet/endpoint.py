@@ -11,7 +11,7 @@ from covet.concurrency import run_in_threadpool
 from covet.core import Exchange
 from covet.dispatch import NO_BODY, asked, is_status, to_response
 from covet.encoders import encode, spaced_json
-from covet.exceptions import RequestValidationError, ResponseValidationError
+from covet.exceptions import CovetError, RequestValidationError, ResponseValidationError
 from covet.handlers import ExceptionHandlers, HandlerTable
 from covet.params import UNSET
 from covet.requests import EngineRequest, Request
@@ -214,7 +214,7 @@ class Endpoint:
             if request.behind_layers and sent:
                 return response
             if not sent:
-                raise RuntimeError(
+                raise CovetError(
                     "a dependency that yields has swallowed an exception: it must raise it again, or another one"
                 )
 

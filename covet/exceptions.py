@@ -106,8 +106,11 @@ class ValidationException(Exception):
     def __init__(self, errors: Sequence[Any], *, endpoint_ctx: EndpointContext | None = None) -> None:
         super().__init__(errors)
         self._errors = errors
-        self.endpoint_ctx = endpoint_ctx
-        place = endpoint_ctx or {}
+        self.locate(endpoint_ctx or {})
+
+    def locate(self, place: EndpointContext) -> None:
+        """Says where the handler is."""
+        self.endpoint_ctx = place or None
         self.endpoint_function = place.get("function")
         self.endpoint_path = place.get("path")
         self.endpoint_file = place.get("file")

@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any
 
 from covet.health import enter_stage
@@ -28,7 +28,7 @@ class Lifespan:
 
     def __init__(self, app: Any, context: LifespanOf | None, startup: Sequence[Hook], shutdown: Sequence[Hook]) -> None:
         self._app = app
-        self._context = context or _nothing
+        self._context = managed(context or _nothing)
         self._startup = startup
         self._shutdown = shutdown
         self._started: asyncio.Future[Mapping[str, Any]] | None = None
@@ -86,11 +86,28 @@ async def _nothing(_: Any) -> AsyncIterator[None]:
 
 
 def merged(outer: LifespanOf, inner: LifespanOf) -> LifespanOf:
-    """Two lifespans as one: what both yield is put together."""
+    """Two lifespans as one: what both yield is put together; where it differs, the outer one counts."""
+    outer, inner = managed(outer), managed(inner)
 
     @asynccontextmanager
     async def both(app: Any) -> AsyncIterator[Mapping[str, Any] | None]:
         async with outer(app) as first, inner(app) as second:
-            yield {**(first or {}), **(second or {})} if first or second else None
+            yield {**(second or {}), **(first or {})} if first or second else None
 
     return both
+
+
+def managed(context: LifespanOf) -> LifespanOf:
+    """A lifespan whose function may also be a generator that yields once, which Starlette takes as well."""
+    function: Any = context
+    if inspect.isasyncgenfunction(function):
+        return asynccontextmanager(function)
+    if not inspect.isgeneratorfunction(function):
+        return context
+
+    @asynccontextmanager
+    async def lifted(app: Any) -> AsyncIterator[Mapping[str, Any] | None]:
+        with contextmanager(function)(app) as state:
+            yield state
+
+    return lifted

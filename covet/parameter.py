@@ -76,7 +76,7 @@ class Parameter:
         try:
             return self.convert(text)
         except Invalid as invalid:
-            error: dict[str, Any] = {"type": invalid.kind, "loc": list(loc), "msg": invalid.message, "input": text}
+            error: dict[str, Any] = {"type": invalid.kind, "loc": loc, "msg": invalid.message, "input": text}
             if invalid.context is not None:
                 error["ctx"] = invalid.context
             errors.append(error)
@@ -90,7 +90,7 @@ class Parameter:
     def _absent(self, errors: Errors) -> Any:
         if self.default is not MISSING:
             return copy(self.default) if self.many else self.default
-        errors.append({"type": "missing", "loc": ["query", self.name], "msg": "Field required", "input": None})
+        errors.append({"type": "missing", "loc": ("query", self.name), "msg": "Field required", "input": None})
         return MISSING
 
 

@@ -121,6 +121,7 @@ class EngineRequest(Request):
             original.setdefault("app", context.app)
             original["state"] = self.state._state
             original["path_params"], original[EXCHANGE] = self.path_params, x
+            self._tell_route(original)
             return original
         scope = x.scope({"type": "http", "root_path": context.root_path, "extensions": None, "asgi": None})
         scope["asgi"] = {"version": "3.0", "spec_version": "2.4"}
@@ -133,10 +134,13 @@ class EngineRequest(Request):
         if context.root_path:
             scope["path"] = context.root_path + scope["path"]
             scope["raw_path"] = context.root_path.encode() + scope["raw_path"]
-        if x.route:
-            route = context.app.routes[x.route - 1]
-            scope["route"], scope["endpoint"] = route, route.handler
+        self._tell_route(scope)
         return scope
+
+    def _tell_route(self, scope: MutableMapping[str, Any]) -> None:
+        if self._x.route:
+            route = self._context.app.routes[self._x.route - 1]
+            scope["route"], scope["endpoint"] = route, route.handler
 
     def changes_scope(self) -> bool:
         """Whether somebody has changed in the scope what the request asks for."""
@@ -328,6 +332,9 @@ class EngineRequest(Request):
         except BodyTooLarge:
             raise HTTPException(413, "Request body too large") from None
         except BodyBroken as error:
+            failure = getattr(x, "receive_failure", None)
+            if failure is not None:
+                raise failure from None  # of middleware that looks at what is received
             raise ClientDisconnect(str(error)) from None
         return chunk
 

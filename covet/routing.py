@@ -1,5 +1,6 @@
 """Routes: what the engine is told of them, and the functions that answer them."""
 
+import inspect
 import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
+from covet.exceptions import EndpointContext
 from covet.parameter import Parameter
 from covet.responses import Response
 
@@ -100,6 +102,18 @@ class Route:
             "constant": None if self.constant is None or forward else _constant(self.constant),
             "repeat": self.repeat,
         }
+
+    def place(self, method: str, root_path: str) -> EndpointContext:
+        """Where the handler is, for messages about a request."""
+        function = inspect.unwrap(getattr(self.handler, "func", self.handler) or self.make_entry)
+        code = getattr(function, "__code__", None)
+        found: EndpointContext = {
+            "function": getattr(function, "__name__", ""),
+            "path": f"{method} {root_path}{self.path}",
+        }
+        if code is not None:
+            found["file"], found["line"] = code.co_filename, code.co_firstlineno
+        return found
 
     def make_entry(self, context: "Context", *, generate: bool) -> "CallEntry":
         """What the runner calls for the route; None if a function of its plain parameters will do.

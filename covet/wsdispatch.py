@@ -31,7 +31,7 @@ NORMAL, POLICY, INTERNAL, RESTART = 1000, 1008, 1011, 1012
 MOST_REASON = 123
 """Bytes of a close reason (RFC 6455, section 5.5)."""
 
-SERVER_ERROR = 500
+FORBIDDEN, SERVER_ERROR = 403, 500
 
 MOST_CODE = 4999
 
@@ -49,7 +49,8 @@ def entry_of(route: "WebSocketRoute", context: Context) -> Callable[[Exchange], 
     handler = SocketEndpoint(route).run
 
     def call(x: Exchange) -> Coroutine[Any, Any, None]:
-        return serve(websocket_of(x, context), handler, context.app.exception_handlers)
+        websocket = websocket_of(x, context)
+        return serve(websocket, handler, context.app.exception_handlers, raises=not isinstance(x, Exchange))
 
     return call
 
@@ -63,6 +64,9 @@ def websocket_of(x: Exchange, context: Context) -> WebSocket:
     scope.setdefault("app", context.app)
     scope.setdefault("state", dict(own.lifespan_state))
     scope["path_params"] = {**scope.get("path_params", {}), **params_of(x, context)}
+    if x.route:
+        scope["route"] = route = context.app.routes[x.route - 1]
+        scope["endpoint"] = route.handler
     return WebSocket.over(own, scope)
 
 
@@ -100,19 +104,27 @@ class SocketEndpoint:
         async with AsyncExitStack() as request_stack, AsyncExitStack() as function_stack:
             solved, errors = await plan.solve(websocket, Stacks(request_stack, function_stack))
             if errors:
-                raise WebSocketRequestValidationError(errors)
+                raise WebSocketRequestValidationError(
+                    errors, endpoint_ctx=self.route.place("WS", websocket.scope.get("root_path", ""))
+                )
             result = plan.dependant.call(**solved.values)
             if inspect.isawaitable(result):
                 await result
 
 
-async def serve(websocket: WebSocket, handler: SocketHandler, handlers: ExceptionHandlers) -> None:
+async def serve(
+    websocket: WebSocket, handler: SocketHandler, handlers: ExceptionHandlers, *, raises: bool = False
+) -> None:
     """Runs a handler, and sees to it that the connection is closed afterwards.
 
     Args:
         websocket: the connection.
         handler: what is called with it.
         handlers: the application's exception handlers; those for a class of exceptions count.
+        raises: whoever called this sees to exceptions that nobody has handled, as ASGI servers and test clients do.
+
+    Raises:
+        Exception: what nobody has handled, if `raises`; the connection is closed by then.
     """
     try:
         await handler(websocket)
@@ -122,11 +134,17 @@ async def serve(websocket: WebSocket, handler: SocketHandler, handlers: Exceptio
         raise
     except Exception as error:
         try:
-            await _failed(websocket, error, handlers)
+            unhandled = await _failed(websocket, error, handlers)
         except Exception as failure:
-            if not isinstance(failure, WebSocketDisconnect):
-                _log(websocket, failure)
+            unhandled = failure
+        if unhandled is None:
+            return
+        if not raises and not isinstance(unhandled, WebSocketDisconnect):
+            _log(websocket, unhandled)
+        if not raises or websocket.application_state is WebSocketState.CONNECTED:
             await _give_up(websocket, INTERNAL, SERVER_ERROR)
+        if raises:
+            raise unhandled from unhandled.__cause__
 
 
 async def _finish(websocket: WebSocket) -> None:
@@ -138,18 +156,17 @@ async def _finish(websocket: WebSocket) -> None:
         await _deny(websocket, SERVER_ERROR, b"Internal Server Error", b"text/plain; charset=utf-8")
 
 
-async def _failed(websocket: WebSocket, error: Exception, handlers: ExceptionHandlers) -> None:
+async def _failed(websocket: WebSocket, error: Exception, handlers: ExceptionHandlers) -> Exception | None:
+    """Closes the connection as an exception asks for; gives the exception if nobody has handled it."""
     own = _handler_of(error, handlers)
     if own is not None:
         result = own(websocket, error) if inspect.iscoroutinefunction(own) else run_in_threadpool(own, websocket, error)
         await result
         await _finish(websocket)
-    elif isinstance(error, WebSocketDisconnect):
-        await _give_up(websocket, NORMAL, SERVER_ERROR)
     elif isinstance(error, WebSocketException):
-        await _give_up(websocket, error.code, 403, error.reason)
+        await _give_up(websocket, error.code, FORBIDDEN, error.reason)
     elif isinstance(error, WebSocketRequestValidationError):
-        await _give_up(websocket, POLICY, 403, encode(error.errors()).decode())
+        await _give_up(websocket, POLICY, FORBIDDEN, encode(error.errors()).decode())
     elif is_http_exception(error):
         if websocket.application_state is WebSocketState.CONNECTING:
             fields = [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in (error.headers or {}).items()]
@@ -158,8 +175,8 @@ async def _failed(websocket: WebSocket, error: Exception, handlers: ExceptionHan
             code = INTERNAL if error.status_code >= SERVER_ERROR else POLICY
             await _give_up(websocket, code, SERVER_ERROR, str(error.detail))
     else:
-        _log(websocket, error)
-        await _give_up(websocket, INTERNAL, SERVER_ERROR)
+        return error
+    return None
 
 
 def _handler_of(error: Exception, handlers: ExceptionHandlers) -> Callable[..., Any] | None:
@@ -174,12 +191,14 @@ def _handler_of(error: Exception, handlers: ExceptionHandlers) -> Callable[..., 
 
 async def _give_up(websocket: WebSocket, code: int, status: int, reason: str = "") -> None:
     """Closes a connection that is open, and refuses one that is not accepted."""
+    short = reason.encode()[:MOST_REASON].decode(errors="ignore")
     if websocket.application_state is WebSocketState.CONNECTED:
         if websocket.client_state is not WebSocketState.DISCONNECTED:
-            short = reason.encode()[:MOST_REASON].decode(errors="ignore")
             await websocket.close(code if NORMAL <= code <= MOST_CODE else INTERNAL, short)
     elif websocket.application_state is WebSocketState.CONNECTING:
-        if status == SERVER_ERROR:
+        if status == FORBIDDEN:
+            await websocket.close(code if NORMAL <= code <= MOST_CODE else POLICY, short)
+        elif status == SERVER_ERROR:
             await _deny(websocket, status, b"Internal Server Error", b"text/plain; charset=utf-8")
         else:
             await _deny(websocket, status, b"", b"text/plain; charset=utf-8")

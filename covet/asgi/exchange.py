@@ -18,6 +18,7 @@ from covet.asgi.head import ScopeHead
 from covet.asgi.texts import unpack_fields
 from covet.connection import EXCHANGE
 from covet.core import BodyBroken, BodyTooLarge, pack_fields
+from covet.exceptions import is_http_exception
 from covet.responses import MEDIA_NUMBERS
 
 logger = logging.getLogger("covet.error")
@@ -63,7 +64,7 @@ class AsgiExchange(ScopeHead):
         "_bodiless", "_body_ended", "_held", "_late", "_left", "_max_body", "_news", "_on_cancel", "_outgoing",
         "_over", "_pieces", "_pulling", "_pump", "_reader", "_receive", "_received", "_room_to_read", "_send",
         "_timer", "_too_large", "_unsent", "_waiter", "_watch_due", "aborted", "cancelled", "cause", "done", "failure",
-        "gone", "interrupted", "lifespan_state", "messages", "shares_state", "started", "state",
+        "gone", "interrupted", "lifespan_state", "messages", "receive_failure", "shares_state", "started", "state",
     )  # fmt: skip
 
     def __init__(self, scope: Mapping[str, Any], receive: Receive, send: Send, max_body: int = 0) -> None:
@@ -77,6 +78,7 @@ class AsgiExchange(ScopeHead):
         self.gone = False  # the server does not take messages any more
         self.cause: BaseException | None = None
         self.failure: BaseException | None = None
+        self.receive_failure: Exception | None = None
         self._over = self._late = self._news = False
         self._waiter: Callback | None = None
         self._on_cancel: Callback | None = None
@@ -134,7 +136,7 @@ class AsgiExchange(ScopeHead):
             raise BodyTooLarge("the request body is larger than the server allows")
         if self._body_ended:
             return b""
-        if self.cancelled:
+        if self.cancelled or self.receive_failure is not None:
             raise BodyBroken("the request body ended before it was complete")
         self._start_receiving()
         return None
@@ -145,7 +147,7 @@ class AsgiExchange(ScopeHead):
             return
         self._pulling = True
         try:
-            while not (self._pieces or self._body_ended or self.cancelled):
+            while not (self._pieces or self._body_ended or self.cancelled or self.receive_failure):
                 await self._receive_one()
         except Exception as error:
             self._receive_failed(error)
@@ -182,6 +184,10 @@ class AsgiExchange(ScopeHead):
             self._receive_failed(error)
 
     def _receive_failed(self, error: Exception) -> None:
+        if is_http_exception(error):
+            self.receive_failure = error
+            self.tell()
+            return
         if not isinstance(error, OSError):
             logger.error("Exception in the ASGI server's receive", exc_info=error)
         self.disconnect()

@@ -30,7 +30,7 @@ class CovetApplication:
 
     def __init__(self, app: "CovetPy", root_path: str = "", threads: int | None = None) -> None:
         self.app = app
-        self._root_path = root_path
+        self._root_path = root_path or app.root_path
         self._threads = threads
         self.figures = app.figures
         self.topics = app.topics

@@ -60,7 +60,7 @@ class Handlers:
         paths = [*call.args[:1], *(keyword.value for keyword in call.keywords if keyword.arg == "path")]
         for place in paths:
             match place:
-                case ast.Constant(value=str(path)) if path:
+                case ast.Constant(value=str(path)) if path and "{$" not in path:  # which callbacks may have
                     try:
                         parse(path)
                     except ValueError as error:

@@ -23,6 +23,9 @@ FINISH_SECONDS = 10.0
 class WebSocketDenialResponse(httpx.Response, WebSocketDisconnect):  # type: ignore[misc]  # both can be pickled
     """The application answered the opening request with an HTTP response, which this is, instead of accepting it."""
 
+    code = 1000
+    reason = ""
+
 
 class AsyncWebSocketTestSession:
     """A WebSocket connection to an application, from the client's side; `async with` opens and closes it.

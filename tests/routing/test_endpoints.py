@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from covet import APIRouter, CovetPy, PlainTextResponse
+from covet import APIRouter, CovetPy, PlainTextResponse, Request
 from covet.testclient import TestClient
+from covet.testing import LiveServer
 
 
 class Application:
@@ -74,3 +75,14 @@ def test_what_a_router_with_a_prefix_adds() -> None:
     client = TestClient(app)
     assert client.get("/outer/inner/constant").text == "c"
     assert client.get("/outer/inner/asgi").text == "GET /outer/inner/asgi '' {}"
+
+
+def test_the_root_path_of_an_application_that_the_engine_serves() -> None:
+    app = CovetPy(root_path="/api")
+
+    @app.get("/app")
+    async def read(request: Request) -> list[str]:
+        return [request.scope["root_path"], request.url_for("read").path]
+
+    with LiveServer(app) as server:
+        assert server.client.get("/app").json() == ["/api", "/api/app"]

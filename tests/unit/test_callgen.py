@@ -98,10 +98,10 @@ def test_all_errors_are_collected_those_of_the_path_first() -> None:
     kind, errors = call_both(handler, ("item",), params=("x",), query="q=y&tags=1&tags=z")
     assert kind == "invalid"
     assert [(error["type"], error["loc"], error["input"]) for error in errors] == [
-        ("int_parsing", ["path", "item"], "x"),
-        ("int_parsing", ["query", "q"], "y"),
-        ("missing", ["query", "must"], None),
-        ("int_parsing", ["query", "tags", 1], "z"),
+        ("int_parsing", ("path", "item"), "x"),
+        ("int_parsing", ("query", "q"), "y"),
+        ("missing", ("query", "must"), None),
+        ("int_parsing", ("query", "tags", 1), "z"),
     ]
 
 
