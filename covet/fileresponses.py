@@ -103,9 +103,9 @@ class FileResponse(StreamingResponse):
     def answer(self, x: Exchange) -> Answer:  # type: ignore[override]
         if "_iterator" in self.__dict__:
             return super().answer(x)
-        return self.selected(x).answer(x)
+        return self.selected_for(x).answer(x)
 
-    def selected(self, x: Exchange) -> Response:
+    def selected_for(self, x: Exchange) -> Response:
         """The response to this very request: with the whole file, with parts of it, or none of it.
 
         Args:

@@ -23,6 +23,9 @@ class FileStream(StreamingResponse):
         self.path = path
 
     async def _send_chunks(self, x: Exchange) -> None:
+        if self.body_iterator is not self.slices:  # a middleware has put itself between
+            await super()._send_chunks(x)
+            return
         hand_over = getattr(x, "send_path", None)  # over an ASGI server
         if hand_over is not None:
             if self.path is not None and hand_over(self.path):

@@ -1,5 +1,6 @@
 """Reads forms piece by piece: application/x-www-form-urlencoded and multipart/form-data (RFC 7578)."""
 
+import asyncio
 import codecs
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 from contextlib import aclosing
@@ -139,6 +140,7 @@ class MultiPartParser:
         self._field_value = b""
         self._unwritten: list[tuple[BinaryIO, memoryview]] = []
         self._unwritten_bytes = 0
+        self._writing: asyncio.Future[None] | None = None
 
     async def parse(self) -> FormData:
         """The form; its files are at their beginnings.
@@ -156,8 +158,10 @@ class MultiPartParser:
                     await self._write()
             parser.finalize()
             await self._write()
+            await self._written()
             await self._rewind()
         except BaseException as error:
+            self._give_up_writing()
             for file in self._files:
                 file.file.close()
             if isinstance(error, FormParserError):
@@ -259,10 +263,22 @@ class MultiPartParser:
         return upload
 
     async def _write(self) -> None:
-        """Has a thread write what goes to disk."""
+        """Has a thread write what goes to disk, while more is read; one thread at a time."""
+        await self._written()
         if self._unwritten:
             pieces, self._unwritten, self._unwritten_bytes = self._unwritten, [], 0
-            await run_in_threadpool(_write_all, pieces)
+            self._writing = asyncio.ensure_future(run_in_threadpool(_write_all, pieces))
+
+    async def _written(self) -> None:
+        """Waits for the thread. Raises what it raises."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            await writing
+
+    def _give_up_writing(self) -> None:
+        writing = self._writing
+        if writing is not None and not writing.cancel() and not writing.cancelled():
+            writing.exception()  # another error is told already
 
     async def _rewind(self) -> None:
         for upload in self._files:

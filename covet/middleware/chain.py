@@ -178,7 +178,10 @@ def endpoint(
                 result = await result
             if x.started or x.done:
                 return Sent(200)
-            return result if isinstance(result, Response) else await dispatcher.response_of(x, result)
+            response = result if isinstance(result, Response) else await dispatcher.response_of(x, result)
+            # Middleware sees what is sent of a file, or that nothing is.
+            select = getattr(response, "selected_for", None)
+            return response if select is None else cast(Response, select(x))
         except Exception as error:
             if x.started or x.done:
                 raise

@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from covet.asgi.head import ScopeHead
+from covet.filestreams import FileStream
 from covet.middleware.base import AsgiApp, Layer, Receive, RequestResponseEndpoint, Scope, Send
 from covet.requests import Request
 from covet.responses import Response
@@ -70,7 +71,8 @@ class PrometheusMiddleware(Layer):
         try:
             response = await call_next(request)
             status = response.status_code
-            if isinstance(response, StreamingResponse):
+            # The time that a file takes is the client's, and the engine sends only what nobody has taken in hand.
+            if isinstance(response, StreamingResponse) and not isinstance(response, FileStream):
                 pieces = response.body_iterator
                 response.body_iterator = self._to_the_end(pieces, request, method, status, began)
                 method = ""

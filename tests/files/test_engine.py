@@ -17,8 +17,10 @@ import pytest
 from serving import Server, served
 
 APP = """
+import json
 import os
 from covet import CovetPy, FileResponse, Request
+from covet.requests import news_of
 from covet.staticfiles import StaticFiles
 
 app = CovetPy(enable_io_uring={uring}, body_timeout=3)
@@ -28,6 +30,30 @@ app.mount("/static", StaticFiles(directory="public"))
 @app.head("/file/{name}")
 async def file(name: str):
     return FileResponse("public/" + name)
+
+def outcome(call, *arguments):
+    try:
+        return call(*arguments)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+@app.get("/misuse")
+async def misuse(request: Request):
+    x = request.exchange
+    found = [outcome(x.send_file, 0, 0, 1)]
+    x.start(200, 0, b"", -1)
+    for arguments in ((-1, 0, 1), (0, -1, 1), (0, 0, 0), (0, 0, -1), (0, 0), ("a", 0, 1)):
+        found.append(outcome(x.send_file, *arguments))
+    found.append(x.file_taken)
+    reading, writing = os.pipe()
+    found.append(x.send_file(reading, 0, 5))
+    found.append(outcome(x.send_file, reading, 0, 5))
+    while x.file_taken is None:
+        await news_of(x)
+    found.append(x.file_taken)
+    os.close(reading), os.close(writing)
+    x.send(json.dumps(found).encode())
+    x.finish()
 
 @app.get("/pid")
 async def pid():
@@ -131,6 +157,15 @@ def test_http_1_0(server: Server) -> None:
         client.sendall(b"GET /file/large HTTP/1.0\r\n\r\n")
         answer = b"".join(iter(lambda: client.recv(1 << 20), b""))
     assert answer.partition(b"\r\n\r\n")[2] == (folder_of(server) / "large").read_bytes()
+
+
+def test_what_cannot_be_sent_is_refused(server: Server) -> None:
+    early, *wrong, unknown, queued, again, taken = json.loads(get(server, "/misuse")[2])
+    assert early == "RuntimeError: the response has not been started"
+    assert wrong[:4] == ["ValueError: there is no such part of a file"] * 4
+    assert all(each.startswith("TypeError: ") for each in wrong[4:])
+    assert (unknown, queued, again) == (None, True, "RuntimeError: a file has been sent")
+    assert taken is False  # it is a pipe
 
 
 def test_many_at_a_time(server: Server) -> None:

@@ -13,11 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette import responses as theirs
 
+from covet import CovetPy, JSONResponse, Request
 from covet.background import BackgroundTask
 from covet.conditions import http_date, not_modified
 from covet.fileresponses import AT_ONCE
 from covet.files import FileShrunk, FileSlices, open_file
 from covet.responses import FileResponse
+from covet.testclient import TestClient
 
 from .support import Answer, asked
 
@@ -136,7 +138,7 @@ def test_a_client_that_has_the_file_gets_none(file: Path) -> None:
 
         scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"if-none-match", b"*")]}
         x: Any = AsgiExchange(scope, None, None)  # type: ignore[arg-type]
-        return [name for name, _ in kept.selected(x).raw_headers]
+        return [name for name, _ in kept.selected_for(x).raw_headers]
 
     assert asyncio.run(fields_of()) == [b"cache-control", b"x-a", b"set-cookie", b"etag"]
 
@@ -239,3 +241,45 @@ def test_background_work_is_done_after_it(tmp_path: Path) -> None:
         for fields in ({}, {"if_none_match": "*"}):
             asked(FileResponse(path, background=BackgroundTask(done.append, size)), "/", **fields)
     assert done == [1, 1, AT_ONCE + 1, AT_ONCE + 1]
+
+
+@pytest.mark.parametrize("size", [10, AT_ONCE + 10])
+def test_behind_middleware(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "file.txt"
+    path.write_bytes(b"x" * size)
+    app = CovetPy()
+
+    @app.middleware("http")
+    async def looks(request: Request, call_next: Any) -> Any:
+        response = await call_next(request)
+        response.headers["x-seen"] = f"{response.status_code} {response.headers.get('content-length')}"
+        if "x-upper" in request.headers:
+            response.body_iterator = upper(response.body_iterator)
+        elif "x-other" in request.headers:
+            return JSONResponse("another one")
+        return response
+
+    async def upper(pieces: Any) -> Any:
+        async for piece in pieces:
+            yield bytes(piece).upper()
+
+    @app.get("/")
+    async def file() -> FileResponse:
+        return FileResponse(path)
+
+    @app.get("/nothing")
+    async def nothing() -> FileResponse:
+        return FileResponse(tmp_path / "nothing")
+
+    with TestClient(app, raise_server_exceptions=False) as client:
+        before = descriptors()
+        whole = client.get("/")
+        assert (whole.content, whole.headers["x-seen"]) == (b"x" * size, f"200 {size}")
+        part = client.get("/", headers={"range": "bytes=1-3"})
+        assert (part.status_code, part.content, part.headers["x-seen"]) == (206, b"xxx", "206 3")
+        known = client.get("/", headers={"if-none-match": whole.headers["etag"]})
+        assert (known.status_code, known.headers["x-seen"]) == (304, "304 None")
+        assert client.get("/", headers={"x-upper": "1"}).content == b"X" * size
+        assert client.get("/", headers={"x-other": "1"}).json() == "another one"
+        assert client.get("/nothing").status_code == 500
+        assert descriptors() == before

@@ -38,6 +38,10 @@ async def by_hand(request: Request):
         seen.append(form["file"].file)
         return form["file"].size
 
+@app.post("/left-open")
+async def left_open(request: Request):
+    return (await request.form())["file"].size
+
 @app.get("/open")
 async def open_files():
     deleted = [name for name in os.listdir("/proc/self/fd") if "deleted" in where(name) and "memfd" not in where(name)]
@@ -100,6 +104,7 @@ def test_a_large_upload_takes_little_memory(server: Server) -> None:
 
 def test_files_are_closed_after_the_response(server: Server) -> None:
     assert post(server, "/by-hand", 2 << 20) == 2 << 20
+    assert post(server, "/left-open", 2 << 20) == 2 << 20
     assert post(server, "/fails", 2 << 20) == {"detail": "I'm a Teapot"}
     closed, deleted = ask(server, "/open")  # type: ignore[misc]
     assert closed and all(closed) and deleted == []
