@@ -214,12 +214,16 @@ func (l *loop) sendBroadcast(s *session, w *socket, b *broadcast) {
 	}
 }
 
-// compressed is the frame that does not depend on what was sent before.
+// compressed is the frame for a client that takes it so: the same one for all
+// whose messages do not depend on those before.
 func (m *image) compressed(w *socket) []byte {
+	if !w.codec.Shares() {
+		return w.codec.AppendMessage(nil, m.opcode, m.payload)
+	}
 	if frame := m.deflated.Load(); frame != nil {
 		return *frame
 	}
-	frame := w.codec.AppendMessage(nil, m.opcode, m.payload)
+	frame := websocket.AppendShared(nil, m.opcode, m.payload)
 	m.deflated.Store(&frame)
 	return frame
 }
