@@ -205,21 +205,25 @@ func (l *loop) sendBroadcast(s *session, w *socket, b *broadcast) {
 	case w.midway:
 		w.behind = append(w.behind, b)
 	default:
-		frame := b.frame
-		if w.codec.Deflates(len(b.payload)) {
-			frame = b.compressed(w)
+		switch {
+		case !w.codec.Deflates(len(b.payload)):
+			c.Commit(append(c.Reserve(len(b.frame)), b.frame...))
+		case w.codec.Shares():
+			frame := b.compressed()
+			c.Commit(append(c.Reserve(len(frame)), frame...))
+		default:
+			c.Commit(w.codec.AppendMessage(c.Reserve(len(b.payload)+websocket.MaxHeader), b.opcode, b.payload))
 		}
-		c.Commit(append(c.Reserve(len(frame)), frame...))
 		l.mindReader(c)
 	}
 }
 
 // compressed is the frame that does not depend on what was sent before.
-func (m *image) compressed(w *socket) []byte {
+func (m *image) compressed() []byte {
 	if frame := m.deflated.Load(); frame != nil {
 		return *frame
 	}
-	frame := w.codec.AppendMessage(nil, m.opcode, m.payload)
+	frame := websocket.AppendShared(nil, m.opcode, m.payload)
 	m.deflated.Store(&frame)
 	return frame
 }

@@ -1,6 +1,14 @@
 // Package websocket turns bytes into WebSocket messages and messages into
-// bytes (RFC 6455), also compressed (RFC 7692). It does no input or output,
-// and keeps nothing of a connection that is idle but a few words.
+// bytes (RFC 6455), also compressed (RFC 7692). It does no input or output.
+//
+// A connection that is idle holds no compressor: those are borrowed from a
+// pool for the length of one message. Unless Options.Takeover says otherwise,
+// messages share no context either, so nothing is kept between them, and one
+// compressed frame serves any number of clients. What that costs is the gain
+// of repetition between messages: small messages that are alike hardly
+// shrink. With Takeover each connection keeps the last bytes that went each
+// way, up to 64 KiB in all, and every message pays for handing them to the
+// compressor: some 15 µs for a window of 12 bits, 80 µs for one of 15.
 package websocket
 
 import (
@@ -34,22 +42,6 @@ const (
 	bitsRSV = 0x70
 	bitMask = 0x80
 )
-
-// The close codes that the codec itself gives (RFC 6455, section 7.4.1).
-const (
-	CodeNoStatus = 1005
-	codeProtocol = 1002
-	codeBadData  = 1007
-	codeTooBig   = 1009
-)
-
-// Error is why a connection must be closed, with the close code to send.
-type Error struct {
-	Code   uint16
-	Reason string
-}
-
-func (e *Error) Error() string { return e.Reason }
 
 // AppendHeader appends the header of a frame with n bytes of payload.
 func AppendHeader(dst []byte, op Opcode, fin bool, n int) []byte {
@@ -120,40 +112,14 @@ func parseClose(p []byte) (code uint16, reason []byte, err *Error) {
 	case len(p) == 0:
 		return CodeNoStatus, nil, nil
 	case len(p) == 1:
-		return 0, nil, &Error{codeProtocol, "a close code has two bytes"}
+		return 0, nil, errHalfCode
 	}
 	code, reason = binary.BigEndian.Uint16(p), p[2:]
 	if !sendable(code) {
-		return 0, nil, &Error{codeProtocol, "invalid close code"}
+		return 0, nil, errCode
 	}
 	if !utf8.Valid(reason) {
-		return 0, nil, &Error{codeBadData, "the close reason is not UTF-8"}
+		return 0, nil, errReason
 	}
 	return code, reason, nil
-}
-
-// mask is a masking key, turned so that its first byte is the next to use.
-type mask uint32
-
-// apply unmasks p in place (RFC 6455, section 5.3) and returns the key for
-// what follows.
-func (m mask) apply(p []byte) mask {
-	wide := uint64(m)<<32 | uint64(m)
-	for len(p) >= 32 {
-		q := p[:32]
-		binary.LittleEndian.PutUint64(q, binary.LittleEndian.Uint64(q)^wide)
-		binary.LittleEndian.PutUint64(q[8:], binary.LittleEndian.Uint64(q[8:])^wide)
-		binary.LittleEndian.PutUint64(q[16:], binary.LittleEndian.Uint64(q[16:])^wide)
-		binary.LittleEndian.PutUint64(q[24:], binary.LittleEndian.Uint64(q[24:])^wide)
-		p = p[32:]
-	}
-	for len(p) >= 8 {
-		binary.LittleEndian.PutUint64(p, binary.LittleEndian.Uint64(p)^wide)
-		p = p[8:]
-	}
-	for i := range p {
-		p[i] ^= byte(m)
-		m = m>>8 | m<<24
-	}
-	return m
 }

@@ -3,7 +3,6 @@ package websocket
 import (
 	"crypto/sha1" //nolint:gosec // RFC 6455, section 4.2.2, wants it
 	"encoding/base64"
-	"strconv"
 	"strings"
 
 	"github.com/covetpy/covetpy/libcovet/exchange"
@@ -16,6 +15,10 @@ const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 type Options struct {
 	MaxSize int64 // bytes of one message
 	Deflate bool  // agree to permessage-deflate
+	// Takeover lets compressed messages refer to those before them: it is the
+	// bits, from 8 to 15, of the window that is kept in each direction. 0
+	// keeps none.
+	Takeover uint8
 }
 
 // handshake is what the answer to the opening request says.
@@ -24,9 +27,11 @@ type handshake struct {
 	extension string
 }
 
-// IsUpgrade reports whether a request asks for the WebSocket protocol.
+// IsUpgrade reports whether a request asks for the WebSocket protocol (RFC
+// 6455, section 4.2.1): a GET of HTTP/1.1 whose Connection has upgrade and
+// whose Upgrade has websocket.
 func IsUpgrade(r *exchange.Request) bool {
-	if r.Method != exchange.MethodGet {
+	if r.Method != exchange.MethodGet || !r.Has(exchange.Upgrade) {
 		return false
 	}
 	found := false
@@ -34,9 +39,11 @@ func IsUpgrade(r *exchange.Request) bool {
 	return found
 }
 
-// Open begins a connection with its opening request. status is 0, or the
-// status of the answer that refuses it: 400, or 426 for another version of
-// the protocol.
+// Open begins a connection with its opening request, of which IsUpgrade is
+// true. status is 0, or the status of the answer that refuses it, and reason
+// a short sentence for its body: 400, or 426 for another version of the
+// protocol, which is to be answered with "Sec-WebSocket-Version: 13" (RFC
+// 6455, section 4.4).
 func (c *Conn) Open(r *exchange.Request, o Options) (status int, reason string) {
 	key, keys := field(r, "sec-websocket-key")
 	version, _ := field(r, "sec-websocket-version")
@@ -55,8 +62,12 @@ func (c *Conn) Open(r *exchange.Request, o Options) (status int, reason string) 
 	base64.StdEncoding.Encode(h.accept[:], sum[:])
 	*c = Conn{accept: h, limit: o.MaxSize}
 	if o.Deflate {
-		h.extension = agree(r)
-		c.deflate = h.extension != ""
+		a := agree(r, o.Takeover)
+		h.extension = a.answer
+		c.deflate, c.window = a.answer != "", a.window
+		if a.in|a.out != 0 {
+			c.context = &context{in: history{bits: a.in}, out: history{bits: a.out}}
+		}
 	}
 	return 0, ""
 }
@@ -100,59 +111,4 @@ func eachToken(r *exchange.Request, name string, f func(token string)) {
 			}
 		}
 	}
-}
-
-// agree is the answer to the first offer of permessage-deflate that can be
-// met (RFC 7692, section 7.1); "" if there is none.
-func agree(r *exchange.Request) (answer string) {
-	eachToken(r, "sec-websocket-extensions", func(offer string) {
-		if answer == "" {
-			answer = agreeTo(offer)
-		}
-	})
-	return answer
-}
-
-func agreeTo(offer string) string {
-	name, parameters, _ := strings.Cut(offer, ";")
-	if strings.TrimSpace(name) != "permessage-deflate" {
-		return ""
-	}
-	seen := map[string]bool{}
-	for parameters != "" {
-		var parameter string
-		parameter, parameters, _ = strings.Cut(parameters, ";")
-		key, value, valued := strings.Cut(strings.TrimSpace(parameter), "=")
-		key, value = strings.TrimSpace(key), strings.Trim(strings.TrimSpace(value), `"`)
-		if seen[key] {
-			return ""
-		}
-		seen[key] = true
-		switch key {
-		case "server_no_context_takeover", "client_no_context_takeover":
-			if valued {
-				return ""
-			}
-		case "client_max_window_bits":
-			if valued && !windowBits(value) {
-				return ""
-			}
-		case "server_max_window_bits": // our compressor always has a window of 15 bits
-			if value != "15" {
-				return ""
-			}
-		default:
-			return ""
-		}
-	}
-	answer := "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
-	if seen["server_max_window_bits"] {
-		answer += "; server_max_window_bits=15"
-	}
-	return answer
-}
-
-func windowBits(value string) bool {
-	n, err := strconv.Atoi(value)
-	return err == nil && n >= 8 && n <= 15 && value == strconv.Itoa(n)
 }
