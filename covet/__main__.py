@@ -3,4 +3,4 @@
 from covet.cli import main
 
 if __name__ == "__main__":
-    main(prog_name="covet")
+    main()

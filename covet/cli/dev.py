@@ -6,7 +6,7 @@ import click
 
 from covet.cli.option import APP_VARIABLES, Command, add, given
 from covet.cli.options import RUN_OPTIONS, version
-from covet.cli.serving import serve
+from covet.cli.serving import place
 
 DEVELOPMENT = {"reload": True, "debug": True}
 
@@ -21,4 +21,4 @@ def dev(context: click.Context, /, app: str | None, **values: Any) -> None:
 
     As covet run with --reload and --debug.
     """
-    serve(app, {**DEVELOPMENT, **given(context, values)}, values["app_dir"])
+    place(context, app, {**DEVELOPMENT, **given(context, values)}, values["app_dir"])

@@ -1,11 +1,12 @@
 package engine
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
 	"strconv"
-	"sync/atomic"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -13,19 +14,23 @@ import (
 )
 
 const (
-	// accessChunk is how many bytes of lines go to the writer at once.
+	// accessChunk is how many bytes of lines a loop gathers.
 	accessChunk = 32 << 10
-	// accessQueue is how many chunks may wait for a slow reader of the log.
-	accessQueue = 64
+	// accessLimit is how many bytes may wait for a slow reader of the log.
+	accessLimit = 2 << 20
+	// accessKeep is how many bytes of memory are kept for the next lines.
+	accessKeep = 256 << 10
 )
 
 // accessWriter writes the lines of all loops. A loop never waits for it: when
 // the log's reader is too slow, lines are left out and counted.
 type accessWriter struct {
 	out     io.Writer
-	queue   chan []byte
-	spare   chan []byte
-	dropped atomic.Int64
+	mu      sync.Mutex
+	waiting []byte
+	dropped int // lines that were left out since the last write
+	closed  bool
+	more    chan struct{}
 	done    chan struct{}
 	own     *os.File // to be closed in the end; nil if out is somebody else's
 }
@@ -46,31 +51,58 @@ func openAccess(c *Config) (*accessWriter, error) {
 }
 
 func newAccessWriter(out io.Writer) *accessWriter {
-	w := &accessWriter{
-		out: out, queue: make(chan []byte, accessQueue), spare: make(chan []byte, accessQueue),
-		done: make(chan struct{}),
-	}
+	w := &accessWriter{out: out, more: make(chan struct{}, 1), done: make(chan struct{})}
 	go w.run()
 	return w
 }
 
+// put queues lines, which it copies.
+func (w *accessWriter) put(lines []byte) {
+	w.mu.Lock()
+	if len(w.waiting)+len(lines) > accessLimit {
+		w.dropped += bytes.Count(lines, []byte{'\n'})
+	} else {
+		w.waiting = append(w.waiting, lines...)
+	}
+	w.mu.Unlock()
+	w.wake()
+}
+
+func (w *accessWriter) wake() {
+	select {
+	case w.more <- struct{}{}:
+	default:
+	}
+}
+
 func (w *accessWriter) run() {
 	defer close(w.done)
-	for b := range w.queue {
-		if n := w.dropped.Swap(0); n > 0 {
-			b = append(b, "WARNING:  access log: "+strconv.FormatInt(n, 10)+" chunks of lines were left out\n"...)
+	var taken []byte
+	for closed := false; !closed; {
+		<-w.more
+		w.mu.Lock()
+		taken, w.waiting = w.waiting, taken[:0]
+		dropped := w.dropped
+		w.dropped, closed = 0, w.closed
+		w.mu.Unlock()
+		if dropped > 0 {
+			taken = append(taken, "WARNING:  access log: "+itoa(dropped)+" lines were left out\n"...)
 		}
-		_, _ = w.out.Write(b) // nobody is left to tell
-		select {
-		case w.spare <- b[:0]:
-		default:
+		if len(taken) > 0 {
+			_, _ = w.out.Write(taken) // nobody is left to tell
+		}
+		if cap(taken) > accessKeep {
+			taken = nil
 		}
 	}
 }
 
 // close writes what is queued and ends the writer.
 func (w *accessWriter) close() {
-	close(w.queue)
+	w.mu.Lock()
+	w.closed = true
+	w.mu.Unlock()
+	w.wake()
 	<-w.done
 	if w.own != nil {
 		_ = w.own.Close() // what could not be written is lost anyway
@@ -108,18 +140,8 @@ func (a *accessLog) flush() {
 	if a == nil || len(a.buffer) == 0 {
 		return
 	}
-	select {
-	case a.writer.queue <- a.buffer:
-	default:
-		a.writer.dropped.Add(1)
-		a.buffer = a.buffer[:0]
-		return
-	}
-	select {
-	case a.buffer = <-a.writer.spare:
-	default:
-		a.buffer = make([]byte, 0, accessChunk+4096)
-	}
+	a.writer.put(a.buffer)
+	a.buffer = a.buffer[:0]
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }

@@ -53,6 +53,15 @@ def test_a_worker_does_not_load_the_command_line(folder: Path) -> None:
     assert not {"click", "covet.cli", "covet.engine", "covet.supervisor", "covet.running"} & set(modules)
 
 
+def test_a_server_in_one_process_does_not_keep_the_parser(folder: Path) -> None:
+    source = APPLICATION + "\nimport sys\n@app.get('/modules')\nasync def modules(): return sorted(sys.modules)\n"
+    (folder / "main.py").write_text(source, "utf-8")
+    with running("run", "main:app", *PORT, cwd=folder) as server:
+        modules = json.loads(get(("127.0.0.1", server.ports[0]), "/modules")[2])
+    assert "covet.engine" in modules
+    assert not {"click", "covet.cli.options"} & set(modules)
+
+
 def test_the_first_process_does_without_openssl_and_workers_have_it(folder: Path) -> None:
     route = "@app.get('/ssl')\nasync def ssl(): return bool(asyncio.sslproto.ssl)\n"
     source = f"{APPLICATION}\nimport asyncio.sslproto\n{route}"

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 import covet.running
-from covet.cli import main
+from covet.cli.commands import main
 from covet.cli.option import Option
 from covet.cli.run import run
 from covet.given import RUN_NAMES

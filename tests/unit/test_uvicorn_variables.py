@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 import covet.running
-from covet.cli import main, uvicorn
+from covet.cli import uvicorn
+from covet.cli.commands import main
 from covet.cli.option import Option
 from covet.cli.run import run
 
