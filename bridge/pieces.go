@@ -34,6 +34,28 @@ func (p *Port) PushBody(s *Slot, b Block, n int) bool {
 	return true
 }
 
+// Room takes a block of at least n bytes for the kernel to write a part of a
+// request body to, of whichever exchange that will be; the token is for
+// PushRoom, or for FreeSent.
+func (p *Port) Room(n int) (room []byte, token uint64, ok bool) {
+	b, room, ok := p.Alloc(n, engineOwner)
+	return room, uint64(b), ok
+}
+
+// PushRoom is PushBody of a block that Room gave. Without room in the ring the
+// block is free again.
+func (p *Port) PushRoom(id ID, s *Slot, token uint64, n int) bool {
+	b := Block(token)
+	if !p.reown(b, engineOwner, id) {
+		return false
+	}
+	if p.PushBody(s, b, n) {
+		return true
+	}
+	p.Free(b, id)
+	return false
+}
+
 // HasPieces reports whether body pieces of the response wait.
 func (s *Slot) HasPieces() bool {
 	return atomic.LoadUint32(half(&s.out.tail))-uint32(s.out.head)-1 < C.COVET_RING

@@ -89,6 +89,8 @@ func (l *loop) begin(s *session, c *netio.Conn, r *exchange.Request, id bridge.I
 	if r.Has(exchange.Chunked) {
 		s.bodyLeft = -1
 		s.chunked = l.engine.chunked.get()
+	} else if id != 0 && r.Length >= directFrom {
+		c.ReceiveDirectly()
 	}
 	l.lookBy(c, l.now+l.engine.timing.body)
 }

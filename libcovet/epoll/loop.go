@@ -30,6 +30,9 @@ type watch struct {
 	ending     bool // the peer's FIN or an error waits behind the input
 	queued     bool // is in Loop.runnable
 
+	into unsafe.Pointer // where a single receive goes; nil for provided buffers
+	room int
+
 	rest unsafe.Pointer // of a send that found the socket full
 	size int
 }
@@ -200,6 +203,12 @@ func (l *Loop) receive(fd int, events []proactor.Event) (filled int) {
 		e := &events[filled]
 		filled++
 		*e = proactor.Event{Token: w.recv}
+		if w.into != nil {
+			if !w.receiveInto(fd, e) {
+				return filled - 1
+			}
+			continue
+		}
 		if len(l.free) == 0 {
 			w.receiving = false
 			e.Res = -int32(unix.ENOBUFS)
@@ -228,6 +237,28 @@ func (l *Loop) receive(fd int, events []proactor.Event) (filled int) {
 		}
 	}
 	return filled
+}
+
+// receiveInto receives once; false if there was nothing.
+func (w *watch) receiveInto(fd int, e *proactor.Event) bool {
+	for {
+		n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(w.into), uintptr(w.room),
+			unix.MSG_DONTWAIT, 0, 0)
+		switch errno {
+		case 0:
+			e.Res = int32(n)
+			w.readable = int(n) == w.room || w.ending
+		case unix.EINTR:
+			continue
+		case unix.EAGAIN:
+			w.readable = false
+			return false
+		default:
+			e.Res = -int32(errno)
+		}
+		w.receiving, w.into = false, nil
+		return true
+	}
 }
 
 func (l *Loop) enqueue(fd int) {

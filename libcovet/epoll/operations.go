@@ -59,10 +59,17 @@ func (l *Loop) Recv(fd int, token uint64) {
 	if !l.register(fd, connectionEdges, token) {
 		return
 	}
-	w.recv, w.receiving = token, true
+	w.recv, w.receiving, w.into = token, true, nil
 	if w.readable {
 		l.enqueue(fd)
 	}
+}
+
+// RecvInto receives once, up to n bytes to p, which must stay valid until the completion.
+func (l *Loop) RecvInto(fd int, token uint64, p unsafe.Pointer, n int) {
+	l.Recv(fd, token)
+	w := l.at(fd)
+	w.into, w.room = p, n
 }
 
 // Send sends n bytes at p. If the socket is full it completes later, and p must stay valid until then.

@@ -12,7 +12,7 @@ import (
 
 // backend starts operations and reports their completions; uring.Loop and epoll.Loop have the same method set.
 //
-// Accept, Recv and Poll stay armed until an event lacks proactor.FlagMore. Send and SendVector complete at once (done, with
+// Accept, Recv and Poll stay armed until an event lacks proactor.FlagMore; RecvInto receives once. Send and SendVector complete at once (done, with
 // the result in sent) or later by an event, and so do SendFile, whose event
 // only says that there is room again, with 0, and ReadAt, which reads from a file. Cancel makes an armed operation complete with -ECANCELED.
 type backend interface {
@@ -20,6 +20,7 @@ type backend interface {
 	Start() error
 	Accept(fd int, token uint64)
 	Recv(fd int, token uint64)
+	RecvInto(fd int, token uint64, p unsafe.Pointer, n int)
 	Send(fd int, token uint64, p unsafe.Pointer, n int) (sent int32, done bool)
 	SendVector(fd int, token uint64, segments []proactor.Segment) (sent int32, done bool)
 	SendFile(fd int, token uint64, file int, offset int64, n int) (sent int32, done bool)
@@ -71,6 +72,7 @@ const (
 	opAccept
 	opDoorbell
 	opRead
+	opFill
 )
 
 const (

@@ -30,6 +30,8 @@ type Conn struct {
 
 	receiving    bool // a receive is armed, or its cancelling is under way
 	recvCancel   bool // the armed receive was asked to end
+	direct       bool // receives go to memory of the handler's
+	filling      bool // the armed receive is of that kind
 	sending      bool // a send is under way
 	sendCancel   bool
 	paused       bool // by PauseRead
@@ -49,9 +51,10 @@ type Conn struct {
 
 	head, tail *slab // pending output
 	buffered   int
-	kept       *slab // input that was not consumed
-	into       *slab // what a part of a file is being read into; sending is set meanwhile
-	discarded  int   // bytes read and thrown away while closing
+	kept       *slab  // input that was not consumed
+	into       *slab  // what a part of a file is being read into; sending is set meanwhile
+	discarded  int    // bytes read and thrown away while closing
+	room       uint64 // the token of the memory that is being filled
 
 	remote, local           netip.AddrPort
 	remoteKnown, localKnown bool
@@ -175,7 +178,19 @@ func (c *Conn) Kept() int {
 func (c *Conn) stopReceiving() {
 	if c.receiving && !c.recvCancel {
 		c.recvCancel = true
-		c.loop.backend.Cancel(c.fd, c.token(opRecv))
+		op := opRecv
+		if c.filling {
+			op = opFill
+		}
+		c.loop.backend.Cancel(c.fd, c.token(op))
+	}
+}
+
+// ReceiveDirectly has what follows the input at hand put into memory that Handler.Room gives, without a copy.
+func (c *Conn) ReceiveDirectly() {
+	if c.state == stateOpen && !c.direct {
+		c.direct = true
+		c.stopReceiving()
 	}
 }
 

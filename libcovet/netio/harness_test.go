@@ -19,6 +19,8 @@ const patience = 20 * time.Second // after which a test that waits for something
 type script struct {
 	opened   func(c *Conn)
 	received func(c *Conn, p []byte) int
+	room     func(c *Conn) ([]byte, uint64)
+	filled   func(c *Conn, token uint64, n int)
 	ended    func(c *Conn)
 	drained  func(c *Conn)
 	released func(token uint64)
@@ -43,6 +45,19 @@ func (s *script) Received(c *Conn, p []byte) int {
 		return s.received(c, p)
 	}
 	return len(p)
+}
+
+func (s *script) Room(c *Conn) ([]byte, uint64) {
+	if s.room != nil {
+		return s.room(c)
+	}
+	return nil, 0
+}
+
+func (s *script) Filled(c *Conn, token uint64, n int) {
+	if s.filled != nil {
+		s.filled(c, token, n)
+	}
 }
 
 func (s *script) Ended(c *Conn) {

@@ -3,6 +3,7 @@ package netio
 import (
 	"log/slog"
 	"syscall"
+	"unsafe"
 
 	"github.com/covetpy/covetpy/libcovet/netio/proactor"
 )
@@ -56,8 +57,48 @@ func (l *Loop) receive(c *Conn) {
 	case c.ended || c.starved || c.paused || c.full:
 		return
 	}
+	if c.direct && c.kept == nil && c.state == stateOpen {
+		if l.receiveDirectly(c); c.receiving || c.paused {
+			return
+		}
+	}
 	c.receiving = true
 	l.backend.Recv(c.fd, c.token(opRecv))
+}
+
+// receiveDirectly arms a receive into memory of the handler's, once.
+func (l *Loop) receiveDirectly(c *Conn) {
+	l.awake()
+	p, room := l.handler.Room(c)
+	if len(p) == 0 {
+		c.direct = c.paused
+		return
+	}
+	c.receiving, c.filling, c.room = true, true, room
+	l.backend.RecvInto(c.fd, c.token(opFill), unsafe.Pointer(&p[0]), len(p))
+}
+
+// onFill handles the completion of such a receive.
+func (l *Loop) onFill(e *proactor.Event) {
+	c := l.lookup(e.Token)
+	if c == nil {
+		return
+	}
+	c.receiving, c.recvCancel, c.filling = false, false, false
+	if e.Res > 0 && c.state == stateOpen {
+		l.awake()
+		l.handler.Filled(c, c.room, int(e.Res))
+	} else {
+		l.released = append(l.released, c.room)
+	}
+	switch {
+	case e.Res == 0:
+		c.ended = true
+		l.tellEnded(c)
+	case e.Res < 0:
+		l.receiveFailed(c, syscall.Errno(-e.Res))
+	}
+	l.receive(c)
 }
 
 func (l *Loop) received(c *Conn, data []byte) {

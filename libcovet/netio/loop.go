@@ -278,6 +278,8 @@ func (l *Loop) dispatch(events []proactor.Event) {
 		switch operation(e.Token >> operationShift) {
 		case opRecv:
 			l.onReceive(e)
+		case opFill:
+			l.onFill(e)
 		case opSend:
 			l.onSend(e)
 		case opAccept:

@@ -107,6 +107,14 @@ type Handler interface {
 	// kept and offered again in front of the next bytes, or after ResumeRead. p is valid until the call returns.
 	Received(c *Conn, p []byte) (consumed int)
 
+	// Room gives memory outside of the Go heap for the next bytes of a connection that receives directly. It belongs to the
+	// loop until Filled is called with its token, or Released if nothing comes. Without room the connection receives as
+	// before, or waits if the handler has paused it.
+	Room(c *Conn) (p []byte, token uint64)
+
+	// Filled tells that the first n bytes of what Room gave are the next input.
+	Filled(c *Conn, token uint64, n int)
+
 	// Ended tells that the peer has sent its FIN, after all kept bytes were offered. Output may still be sent.
 	Ended(c *Conn)
 

@@ -56,6 +56,13 @@ func (l *Loop) Recv(fd int, token uint64) {
 	e.UserData = token
 }
 
+// RecvInto receives once, up to n bytes to p, which must stay valid until the completion.
+func (l *Loop) RecvInto(fd int, token uint64, p unsafe.Pointer, n int) {
+	e, _ := l.entry()
+	e.PrepareRecv(fd, uintptr(p), uint32(n), 0)
+	e.UserData = token
+}
+
 // Send sends n bytes at p, which must stay valid until the completion. It never completes at once: done is always false.
 func (l *Loop) Send(fd int, token uint64, p unsafe.Pointer, n int) (sent int32, done bool) {
 	e, _ := l.entry()

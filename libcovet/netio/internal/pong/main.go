@@ -35,13 +35,15 @@ func (h *handler) Received(c *netio.Conn, p []byte) (consumed int) {
 	}
 }
 
-func (h *handler) Ended(c *netio.Conn)   { c.CloseAfterFlush() }
-func (h *handler) Drained(*netio.Conn)   {}
-func (h *handler) Released(uint64)       {}
-func (h *handler) Expired(c *netio.Conn) { c.Abort() }
-func (h *handler) Closed(*netio.Conn)    {}
-func (h *handler) Awake(int64)           {}
-func (h *handler) Work() bool            { return false }
+func (h *handler) Room(*netio.Conn) ([]byte, uint64) { return nil, 0 }
+func (h *handler) Filled(*netio.Conn, uint64, int)   {}
+func (h *handler) Ended(c *netio.Conn)               { c.CloseAfterFlush() }
+func (h *handler) Drained(*netio.Conn)               {}
+func (h *handler) Released(uint64)                   {}
+func (h *handler) Expired(c *netio.Conn)             { c.Abort() }
+func (h *handler) Closed(*netio.Conn)                {}
+func (h *handler) Awake(int64)                       {}
+func (h *handler) Work() bool                        { return false }
 
 func (h *handler) Sleep() bool {
 	if !h.end.IsZero() && time.Now().After(h.end) {
