@@ -21,6 +21,7 @@ SOURCES = (
     "asgi.c",
     "respond.c",
     "outcome.c",
+    "pieces.c",
     "driver.c",
     "lane.c",
     "drain.c",

@@ -83,7 +83,7 @@ void exchange_settle(Exchange *x) {
     if (!x->concluded || !x->done || x->kept != NULL || x->first_waiting != NULL || slot == NULL) {
         return;
     }
-    socket_flush(x);
+    piece_flush(x);
     PyObject *waiter = x->waiter;
     x->waiter = NULL;
     x->live = NULL; /* first: clearing may run any code */

@@ -76,36 +76,22 @@ static void write_head(Exchange *x, int status, int media, uint8_t flags, size_t
 
 /* ---- pieces ------------------------------------------------------------------- */
 
-static int ring_is_full(const covet_slot *s) {
-    return s->out.tail - __atomic_load_n(&s->out.head, __ATOMIC_SEQ_CST) >= COVET_RING;
-}
-
-/* A block for up to `left` bytes; where large blocks are short, a small one. */
-static covet_block block_for(Exchange *x, Py_ssize_t left, uint32_t *len) {
-    *len = left < (Py_ssize_t)COVET_PIECE ? (uint32_t)left : COVET_PIECE;
-    for (;;) {
-        covet_block block = covet_port_alloc(&x->runner->port, *len, x->id);
-        if (block != 0 || *len <= COVET_LEAST_PIECE) {
-            return block;
-        }
-        *len = *len / 4 < COVET_LEAST_PIECE ? COVET_LEAST_PIECE : *len / 4;
-    }
-}
-
-/* Queues as much as there is room for and returns how much that was. */
+/* Writes as much as there is room for and returns how much that was. */
 static Py_ssize_t push(Exchange *x, const uint8_t *bytes, Py_ssize_t len) {
-    covet_port *port = &x->runner->port;
     Py_ssize_t at = 0;
-    while (at < len && !ring_is_full(x->live)) {
-        uint32_t n;
-        covet_block block = block_for(x, len - at, &n);
-        if (block == 0) {
-            runner_starve(x);
+    while (at < len) {
+        size_t left = (size_t)(len - at);
+        /* The second write of a turn is hardly the last. */
+        if (x->open == 0 && !piece_open(x, x->listed && left < COVET_SHARED_PIECE ? COVET_SHARED_PIECE : left)) {
             break;
         }
-        memcpy(covet_port_bytes(port, block), bytes + at, n);
-        covet_port_push_body(port, x->live, x->id, block, n);
-        at += n;
+        size_t room = x->open_size - x->open_len, n = left < room ? left : room;
+        memcpy(covet_port_bytes(&x->runner->port, x->open) + x->open_len, bytes + at, n);
+        x->open_len += (uint32_t)n;
+        at += (Py_ssize_t)n;
+        if (n == room) {
+            piece_flush(x);
+        }
     }
     return at;
 }
@@ -116,6 +102,7 @@ int exchange_push_kept(Exchange *x) {
         kept->at = kept->view.len; /* nobody wants the rest */
     }
     kept->at += push(x, (const uint8_t *)kept->view.buf + kept->at, kept->view.len - kept->at);
+    piece_flush(x);
     if (kept->at < kept->view.len) {
         runner_flush(x->runner);
         return 0;
@@ -283,7 +270,7 @@ PyObject *exchange_send(PyObject *self, PyObject *data) {
     Py_ssize_t taken = view.len;
     if (!(x->live->response_flags & COVET_P_NO_BODY) && !exchange_lost(x)) {
         taken = push(x, view.buf, view.len);
-        runner_flush(x->runner);
+        piece_flush_later(x);
     }
     PyBuffer_Release(&view);
     return PyLong_FromSsize_t(taken);
@@ -303,6 +290,7 @@ PyObject *exchange_send_file(PyObject *self, PyObject *args) {
         return NULL;
     }
     x->news = 0;
+    piece_flush(x);
     if (ring_is_full(x->live)) {
         Py_RETURN_FALSE;
     }
@@ -327,6 +315,7 @@ PyObject *exchange_finish(PyObject *self, PyObject *unused) {
         return NULL;
     }
     x->done = 1;
+    piece_flush(x);
     exchange_say(x, COVET_W_END);
     exchange_settle(x);
     Py_RETURN_NONE;

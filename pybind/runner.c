@@ -14,7 +14,7 @@
 
 void runner_tell(Runner *r) {
     if (r->open_list != NULL) {
-        sockets_flush(r);
+        pieces_flush(r);
     }
     covet_port_publish(&r->port);
 }

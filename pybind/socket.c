@@ -8,69 +8,16 @@
 
 /* ---- out: a piece is filled with records until it is full or the turn ends ------ */
 
-static int ring_is_full(const covet_slot *s) {
-    return s->out.tail - __atomic_load_n(&s->out.head, __ATOMIC_SEQ_CST) >= COVET_RING;
-}
-
 /* Nothing that is sent arrives any more, or it would be an answer to nothing. */
 static int peer_has_ended(const Exchange *x) { return x->told || exchange_lost(x); }
-
-void socket_flush(Exchange *x) {
-    if (x->open == 0 || x->live == NULL) {
-        return;
-    }
-    covet_port_push_body(&x->runner->port, x->live, x->id, x->open, x->open_len);
-    x->open = 0;
-}
 
 /* The handler knows that no message follows. What it has written before goes out first. */
 void socket_tell_told(Exchange *x) {
     x->told = 1;
     if (x->first_waiting == NULL && x->live != NULL && !x->done) {
-        socket_flush(x);
+        piece_flush(x);
         exchange_say(x, COVET_W_TOLD);
     }
-}
-
-/* What was written since the last publish goes with the next one. */
-static void flush_later(Exchange *x) {
-    Runner *r = x->runner;
-    if (!x->listed) {
-        x->listed = 1;
-        Py_INCREF((PyObject *)x);
-        x->next_open = r->open_list;
-        r->open_list = x;
-    }
-    runner_flush(r);
-}
-
-/* Any exception is kept, as no reference here is an object's last but for exchanges that are over. */
-void sockets_flush(Runner *r) {
-    while (r->open_list != NULL) {
-        Exchange *x = r->open_list;
-        r->open_list = x->next_open;
-        x->listed = 0;
-        socket_flush(x);
-        Py_DECREF((PyObject *)x);
-    }
-}
-
-static int open_piece(Exchange *x, size_t left) {
-    covet_port *port = &x->runner->port;
-    uint32_t need = left + COVET_RECORD_HEADER < COVET_PIECE ? (uint32_t)(left + COVET_RECORD_HEADER) : COVET_PIECE;
-    if (ring_is_full(x->live)) {
-        return 0;
-    }
-    while ((x->open = covet_port_alloc(port, need, x->id)) == 0 && need > COVET_LEAST_PIECE) {
-        need = need / 4 < COVET_LEAST_PIECE ? COVET_LEAST_PIECE : need / 4;
-    }
-    if (x->open == 0) {
-        runner_starve(x);
-        return 0;
-    }
-    x->open_len = 0;
-    x->open_size = covet_port_block_size(port, x->open);
-    return 1;
 }
 
 /* Writes what there is room for. 1: all of it. */
@@ -78,9 +25,9 @@ static int write_record(Exchange *x, Waiting *w) {
     for (;;) {
         size_t left = w->len - w->at;
         if (x->open != 0 && x->open_size - x->open_len < COVET_RECORD_HEADER + left) {
-            socket_flush(x);
+            piece_flush(x);
         }
-        if (x->open == 0 && !open_piece(x, left)) {
+        if (x->open == 0 && !piece_open(x, left + COVET_RECORD_HEADER)) {
             return 0;
         }
         size_t room = x->open_size - x->open_len - COVET_RECORD_HEADER, n = left < room ? left : room;
@@ -124,9 +71,9 @@ void socket_push_waiting(Exchange *x) {
     while (x->first_waiting != NULL && write_record(x, x->first_waiting)) {
         drop_first(x);
     }
-    flush_later(x);
+    piece_flush_later(x);
     if (x->first_waiting == NULL && (x->done || x->told)) {
-        socket_flush(x);
+        piece_flush(x);
         exchange_say(x, x->done ? COVET_W_END : COVET_W_TOLD);
     }
 }
@@ -167,13 +114,13 @@ static int keep_waiting(Exchange *x, const Waiting *from, PyObject *owner) {
 static int put_record(Exchange *x, Waiting *w, PyObject *owner) {
     x->news = 0;
     if (x->first_waiting == NULL && write_record(x, w)) {
-        flush_later(x);
+        piece_flush_later(x);
         return 1;
     }
     if (keep_waiting(x, w, owner) < 0) {
         return -1;
     }
-    flush_later(x);
+    piece_flush_later(x);
     return 0;
 }
 
@@ -320,7 +267,7 @@ void socket_close(Exchange *x, uint16_t code, const char *reason, size_t len) {
         socket_drop_waiting(x);
         exchange_say(x, COVET_W_ABORT);
     } else if (put > 0) {
-        socket_flush(x);
+        piece_flush(x);
         exchange_say(x, COVET_W_END);
     }
 }

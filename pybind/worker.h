@@ -13,6 +13,7 @@
 #define COVET_BATCH 64
 #define COVET_PIECE 262144u /* bytes that one block of a body carries at most */
 #define COVET_LEAST_PIECE 4096u
+#define COVET_SHARED_PIECE 65536u /* bytes of a piece for more than one write of a turn */
 #define COVET_RECORD_HEADER sizeof(covet_record)
 /* What the packed fields of a response may have together, in bytes. */
 #define COVET_MAX_FIELDS (60 * 1024)
@@ -72,18 +73,18 @@ struct Exchange {
     char told_continue;
     char took_whole;
     char file_sent;
+    char listed;       /* has written in this turn of the event loop: on the runner's list */
+    covet_block open;  /* the piece that is being filled; 0 is none */
+    uint32_t open_len, open_size;
+    Exchange *next_open;
     /* WebSockets, and the runner's control exchange */
     char accepted;
     char told;         /* the handler knows that no message follows */
-    char listed;       /* on the runner's list of those with an open piece */
-    covet_block open;  /* the piece that is being filled; 0 is none */
-    uint32_t open_len, open_size;
     uint32_t taken;    /* bytes of the oldest incoming piece that have been read */
     uint8_t *part;     /* what has come of a message */
     size_t part_len, part_size;
     size_t waiting_bytes;
     Waiting *first_waiting, *last_waiting;
-    Exchange *next_open;
 };
 
 /* The coroutine-like object inside a lane's task. */
@@ -219,6 +220,13 @@ void exchange_say(Exchange *x, uint32_t flags); /* tells now, and what was left 
 /* Writes the head of a response. 0: an exception is set. */
 int exchange_head(Exchange *x, int status, int media, const uint8_t *fields, size_t len, int64_t length);
 
+/* pieces.c */
+int ring_is_full(const covet_slot *s);
+int piece_open(Exchange *x, size_t need); /* for that many bytes, or as many as there is room for; 0 for none */
+void piece_flush(Exchange *x);            /* hands the open piece over */
+void piece_flush_later(Exchange *x);      /* with the next publish */
+void pieces_flush(Runner *runner);        /* hands all open pieces over */
+
 /* socket.c */
 PyObject *exchange_accept(PyObject *self, PyObject *fields);
 PyObject *exchange_push(PyObject *self, PyObject *const *args, Py_ssize_t count);
@@ -227,10 +235,8 @@ PyObject *exchange_unsubscribe(PyObject *self, PyObject *topic);
 PyObject *exchange_close(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *runner_publish_message(PyObject *self, PyObject *const *args, Py_ssize_t count);
 void socket_close(Exchange *x, uint16_t code, const char *reason, size_t len);
-void socket_flush(Exchange *x);        /* hands the open piece over */
 void socket_push_waiting(Exchange *x); /* writes what waits for room */
 void socket_drop_waiting(Exchange *x);
-void sockets_flush(Runner *runner);    /* hands all open pieces over */
 void socket_tell_told(Exchange *x);    /* the handler knows that no message follows */
 
 /* messages.c */

@@ -344,14 +344,15 @@ func (l *loop) writeBody(c *netio.Conn, o *owed, slot *bridge.Slot, dst, body []
 	}
 }
 
+// pieceWater is up to how many bytes of pieces are sent at once, whatever the
+// high-water mark: a system call for so much costs less than for its parts.
+const pieceWater = 512 << 10
+
 // writePieces moves body pieces from the slot to the output until the ring is
 // empty or the client reads too slowly. It reports whether the ring is empty.
 func (l *loop) writePieces(c *netio.Conn, o *owed, slot *bridge.Slot) bool {
 	took := false
-	for {
-		if c.AboveHighWater() {
-			break
-		}
+	for deep := c.AboveHighWater(); !deep; deep = c.Buffered() > pieceWater {
 		if slot.NextIsFile() {
 			took = true
 			l.writeFile(c, o, slot)

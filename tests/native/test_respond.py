@@ -399,8 +399,8 @@ def test_a_stream_is_flow_controlled(lib: ctypes.CDLL, loop: str) -> None:
 
     async def handler(x: Exchange) -> Any:
         x.start(200, 5, b"", -1)
-        while x.send(b"x" * 100):
-            sent.append(100)
+        while x.send(b"x" * 64 * KIB):
+            sent.append(64 * KIB)
         await news_of(x)
         assert x.send(b"y" * 100) == 100
         x.finish()
@@ -414,7 +414,29 @@ def test_a_stream_is_flow_controlled(lib: ctypes.CDLL, loop: str) -> None:
         assert len(sent) == 8
         assert service.engine.take(id_) == 8
         answer = await service.engine.answer(id_)
-        assert answer.body == b"x" * 800 + b"y" * 100
+        assert answer.body == b"x" * 8 * 64 * KIB + b"y" * 100
+
+    run(Service(lib, [handler]), main, loop)
+
+
+def test_writes_of_one_turn_share_pieces(lib: ctypes.CDLL, loop: str) -> None:
+    async def handler(x: Exchange) -> Any:
+        x.start(200, 5, b"", -1)
+        for number in range(300):
+            assert x.send(b"%03d" % number) == 3
+        await asyncio.sleep(0)
+        assert x.send(b"later") == 5
+        x.finish()
+
+    async def main(service: Service) -> None:
+        service.engine.taking = False
+        id_ = service.engine.post()
+        await service.engine.until(lambda: service.engine.answers[id_].head)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert service.engine.take(id_) == 2
+        answer = await service.engine.answer(id_)
+        assert answer.body == b"".join(b"%03d" % number for number in range(300)) + b"later"
 
     run(Service(lib, [handler]), main, loop)
 
