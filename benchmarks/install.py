@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from peers import CARGO, HERE, LOAD, PYTHON, ROOT, VENV, WORK
+from peers import CARGO, HERE, LOAD, PYTHON, ROOT, VENV, WORK, WS_LOAD
 
 SOURCE = WORK / "source"
 SOURCE_FOLDERS = ("covet", "libcovet", "bridge", "pybind", "_build")
@@ -39,7 +39,7 @@ def install(*, with_covet: bool) -> list[str]:
     steps: list[Callable[[], None]] = [
         partial(_from_apt, "wrk"),
         partial(_from_apt, "nginx"),
-        _build_load,
+        *(partial(_build_load, program) for program in (LOAD, WS_LOAD)),
         _make_venv,
         *(partial(_build_crate, crate) for crate in CRATES),
     ]
@@ -71,14 +71,15 @@ def _from_apt(tool: str) -> None:
     _run("apt-get", "install", "-y", "-qq", "--no-install-recommends", tool, env=env)
 
 
-def _build_load() -> None:
-    source = HERE / "load" / "load.c"
-    if LOAD.exists() and LOAD.stat().st_mtime >= source.stat().st_mtime:
+def _build_load(program: Path) -> None:
+    source = HERE / "load" / f"{program.name}.c"
+    changed = max(path.stat().st_mtime for path in (source, HERE / "load" / "common.h"))
+    if program.exists() and program.stat().st_mtime >= changed:
         return
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
-        raise Unavailable("no C compiler: no fixed-rate row")
-    _run(compiler, "-std=c11", "-O2", "-Wall", "-Wextra", "-o", str(LOAD), str(source))
+        raise Unavailable(f"no C compiler: no row that load/{source.name} drives")
+    _run(compiler, "-std=c11", "-O2", "-Wall", "-Wextra", "-o", str(program), str(source))
 
 
 def _make_venv() -> None:

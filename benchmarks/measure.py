@@ -9,10 +9,12 @@ import resource
 import select
 import socket
 import subprocess
+import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from peers import APPS, LOAD
+from peers import APPS, LOAD, WS_LOAD
 from servers import Failed, Running, on_cpu
 
 RUN_MARGIN = 60.0  # seconds that a load generator may take beyond its run before it is ended
@@ -100,6 +102,49 @@ def fixed_rate(
         raise Failed(run.stderr.strip())
     figures: dict[str, float] = json.loads(run.stdout)
     return figures | {"cpu_us": spent / figures["requests"] * 1e6}
+
+
+def websockets(
+    server: Running, arguments: Sequence[str], *, seconds: float, cpu: int | None = None
+) -> dict[str, float]:
+    """One run of load/ws.c. Opening and closing the connections is not in the figures.
+
+    Args:
+        server: the server to load.
+        arguments: what its usage names after "ws", with "{port}" for the port and without the seconds.
+        seconds: length of the run.
+        cpu: the CPU for the generator; None leaves that to the kernel.
+
+    Returns:
+        messages that came back, their rate per second, and cpu_us of the server for each; busy is the share of a CPU
+        that the generator itself took.
+
+    Raises:
+        Failed: for a message that is wrong, missing or out of order, or a connection that fails.
+    """
+    given = [part.replace("{port}", str(server.port)) for part in arguments]
+    command = [*on_cpu(cpu), str(WS_LOAD), *given, f"{seconds:g}"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as program:
+        timer = threading.Timer(seconds + RUN_MARGIN, program.kill)
+        timer.start()
+        try:
+            assert program.stdin and program.stdout and program.stderr
+            if program.stdout.readline() != "ready\n":
+                raise Failed(program.stderr.read().strip() or "the connections could not be opened in time")
+            before = server.cpu_time()
+            program.stdin.write("go\n")
+            program.stdin.flush()
+            said = program.stdout.readline()
+            spent = server.cpu_time().since(before)
+            program.stdin.close()
+            if program.wait() or not said:
+                raise Failed(program.stderr.read().strip() or "the run did not end in time")
+        finally:
+            timer.cancel()
+            program.kill()
+    figures: dict[str, float] = json.loads(said)
+    return figures | {"cpu_us": spent / figures["messages"] * 1e6}
 
 
 def allow_descriptors(count: int) -> None:

@@ -15,6 +15,7 @@ EXAMPLES = ROOT / "examples"
 VENV = WORK / "venv"
 CARGO = WORK / "cargo"
 LOAD = WORK / "load"
+WS_LOAD = WORK / "ws"
 LOGS = WORK / "logs"
 PYTHON = VENV / "bin" / "python"
 
@@ -38,20 +39,22 @@ class Peer:
         return [part.replace("{port}", str(port)) for part in self.command]
 
 
-def _uvicorn(app: str, workers: int = 1, *, folder: Path = APPS, lifespan: str = "off") -> tuple[str, ...]:
+def _uvicorn(
+    app: str, workers: int = 1, *, folder: Path = APPS, lifespan: str = "off", ws: str = "none"
+) -> tuple[str, ...]:
     return (
         *(str(PYTHON), "-m", "uvicorn", app, "--app-dir", str(folder), "--host", "127.0.0.1", "--port", "{port}"),
-        *("--workers", str(workers), "--loop", "uvloop", "--http", "httptools", "--ws", "none"),
+        *("--workers", str(workers), "--loop", "uvloop", "--http", "httptools", "--ws", ws),
         *("--lifespan", lifespan, "--no-access-log", "--log-level", "warning", "--timeout-keep-alive", "75"),
     )
 
 
 def _granian(
-    app: str, *options: str, workers: int = 1, folder: Path = APPS, interface: str = "asginl"
+    app: str, *options: str, workers: int = 1, folder: Path = APPS, interface: str = "asginl", ws: str = "--no-ws"
 ) -> tuple[str, ...]:
     return (
         *(str(VENV / "bin" / "granian"), "--interface", interface, "--host", "127.0.0.1", "--port", "{port}"),
-        *("--workers", str(workers), "--loop", "uvloop", "--http", "1", "--no-ws", "--no-access-log"),
+        *("--workers", str(workers), "--loop", "uvloop", "--http", "1", ws, "--no-access-log"),
         *("--log-level", "warning", "--working-dir", str(folder), *options, app),
     )
 
@@ -106,6 +109,7 @@ def all_peers(covet_python: Path) -> dict[str, Peer]:
         *_apis(covet_python),
         *_several(covet_python),
         *_notes(covet_python),
+        *_sockets(covet_python),
     )
     return {peer.name: peer for peer in peers}
 
@@ -160,6 +164,25 @@ def _notes(covet_python: Path) -> tuple[Peer, ...]:
             *("granian-notes-4", what.format("as ASGI on granian, tuned")),
             _granian(app, *_tuning(), workers=4, folder=EXAMPLES, interface="asgi"),
         ),
+    )
+
+
+def _sockets(covet_python: Path) -> tuple[Peer, ...]:
+    """Those that speak WebSocket. uvicorn has two protocols over the same package; its default is sansio."""
+    what, asgi = "{} WebSocket handlers, {}", ("raw_ws:app", "fastapi_ws:app")
+    raw, old, sansio = "raw ASGI", "websockets", "websockets-sansio"
+    return (
+        Peer("covet-ws", "WebSocket handlers, topics in the engine, covet", _covet(covet_python, app="covet_ws:app")),
+        Peer("uvicorn-ws", what.format(raw, "uvicorn, websockets"), _uvicorn(asgi[0], ws=old)),
+        Peer("uvicorn-sansio-ws", what.format(raw, "uvicorn, websockets-sansio"), _uvicorn(asgi[0], ws=sansio)),
+        Peer("fastapi-ws", what.format("FastAPI", "uvicorn, websockets-sansio"), _uvicorn(asgi[1], ws=sansio)),
+        Peer("granian-ws", what.format(raw, "granian, tuned"), _granian(asgi[0], *_tuning(), ws="--ws")),
+        Peer(
+            "granian-mt-ws",
+            what.format(raw, "granian, tuned, mt runtime"),
+            _granian(asgi[0], *_tuning("mt"), ws="--ws"),
+        ),
+        Peer("granian-defaults-ws", what.format(raw, "granian, untuned"), _granian(asgi[0], ws="--ws")),
     )
 
 

@@ -17,7 +17,11 @@ from rows import Row
 
 UNITS = {
     "rps": "requests/s",
+    "messages": "messages/s",
+    "deliveries": "deliveries/s",
     "cpu_us": "CPU µs/request",
+    "message_us": "CPU µs/message",
+    "busy": "load generator's CPU, %",
     "p50_us": "p50 µs",
     "p99_us": "p99 µs",
     "p999_us": "p99.9 µs",
@@ -32,6 +36,7 @@ UNITS = {
     "reopened": "connections closed by the server",
     "replaced": "workers replaced",
 }
+RATES = ("rps", "messages", "deliveries")
 WIDTH, LABELS, BARS = 760, 150, 420
 OURS, THEIRS = "#2b6cb0", "#a0aec0"
 
@@ -59,7 +64,7 @@ def machine() -> str:
 
 def _cell(values: Sequence[float]) -> str:
     middle = statistics.median(values)
-    form = ",.0f" if middle >= 100 else ",.1f"
+    form = ",.0f" if middle >= 100 else ",.1f" if middle >= 10 else ",.2f"
     return f"{middle:{form}}" + (f" ({min(values):{form}} to {max(values):{form}})" if len(values) > 1 else "")
 
 
@@ -111,14 +116,15 @@ def markdown(rows: Sequence[Row], about: About) -> str:
 
 
 def svg(rows: Sequence[Row]) -> str:
-    """Bars of requests per second for each row that wrk drove, with whiskers from the least to the most run."""
+    """Bars of the rate for each row that has one, with whiskers from the least to the most run."""
     parts: list[str] = []
     y = 12
     for row in rows:
-        measured = {name: runs for name, runs in row.figures.get("rps", {}).items() if name not in row.failures}
+        rate = next((figure for figure in RATES if figure in row.figures), "rps")
+        measured = {name: runs for name, runs in row.figures.get(rate, {}).items() if name not in row.failures}
         if not measured:
             continue
-        parts.append(f'<text x="10" y="{y + 13}" font-weight="bold">{escape(row.title)}: requests/s</text>')
+        parts.append(f'<text x="10" y="{y + 13}" font-weight="bold">{escape(row.title)}: {UNITS[rate]}</text>')
         y += 24
         scale = BARS / max(max(runs) for runs in measured.values())
         for name, runs in measured.items():

@@ -19,8 +19,10 @@ from rows import NAMES as ROW_NAMES
 from rows import Plan, Row, run_all
 from worker_rows import NAMES as WORKER_NAMES
 from worker_rows import run_workers
+from ws_rows import NAMES as WS_NAMES
+from ws_rows import run_sockets
 
-NAMES = (*ROW_NAMES, *WORKER_NAMES, *API_NAMES)
+NAMES = (*ROW_NAMES, *WORKER_NAMES, *API_NAMES, *WS_NAMES)
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -94,7 +96,7 @@ def main() -> int:
     )
     rows: list[Row] = []
     folder = _output(options)
-    for row in chain(run_all(plan), run_workers(plan), run_apis(plan)):
+    for row in chain(run_all(plan), run_workers(plan), run_apis(plan), run_sockets(plan)):
         rows.append(row)
         print(report.table(row), flush=True)
         report.write(rows, folder, about)  # a run that is broken off leaves what it has

@@ -6,23 +6,14 @@
 //
 //     load PORT TARGET RATE CONNECTIONS SECONDS
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/tcp.h>
+#include "common.h"
+
 #include <poll.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <strings.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { BUFFER = 16384, MAX_CONNECTIONS = 1024 };
-static const int64_t SECOND = 1000000000;
-static const int64_t DRAIN = 5 * SECOND; // how long answers may come after the last request was due
 
 struct connection {
     int64_t current;  // the request that is under way
@@ -45,33 +36,8 @@ struct load {
     size_t request_length;
 };
 
-static _Noreturn void fail(const char *what) {
-    fprintf(stderr, "load: %s\n", what);
-    exit(1);
-}
-
-static _Noreturn void fail_errno(const char *what) {
-    fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static int64_t now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * SECOND + t.tv_nsec;
-}
-
 static int64_t due(const struct load *load, int64_t request) {
     return load->start + (int64_t)((double)request / load->rate * (double)SECOND);
-}
-
-static int dial(uint16_t port) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0) fail_errno("connect");
-    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) < 0) fail_errno("TCP_NODELAY");
-    return fd;
 }
 
 // Sends the next request of a connection that is idle and has one due. Returns whether it did.
