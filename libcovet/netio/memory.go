@@ -12,10 +12,12 @@ const (
 	smallSlab    = 4 << 10
 	largeSlab    = 64 << 10
 	wideSlab     = 256 << 10
+	bulkSlab     = 1 << 20
 	arenaSize    = 1 << 20
 	keptSmall    = 64 // free slabs of a class that stay resident after a burst
 	keptLarge    = 8
 	keptWide     = 2
+	keptBulk     = 1
 	slabsPerHeap = 64
 )
 
@@ -25,6 +27,7 @@ const (
 	classSmall slabClass = iota
 	classLarge
 	classWide
+	classBulk
 	classHuge     // its own mapping, unmapped when it is freed
 	classBorrowed // memory of the engine
 	classFile     // no memory but a part of a file: start and end are offsets in it, token is its descriptor
@@ -75,6 +78,8 @@ func (p *pool) get(n int) (*slab, error) {
 		return p.take(classLarge, largeSlab)
 	case n <= wideSlab:
 		return p.take(classWide, wideSlab)
+	case n <= bulkSlab:
+		return p.take(classBulk, bulkSlab)
 	}
 	size := 1 << bits.Len(uint(n-1))
 	memory, err := mapMemory(size, p.node)
@@ -149,7 +154,8 @@ func (p *pool) put(s *slab) {
 
 // excess reports whether more free slabs are kept than a quiet loop needs.
 func (p *pool) excess() bool {
-	return p.warm[classSmall] > keptSmall || p.warm[classLarge] > keptLarge || p.warm[classWide] > keptWide
+	return p.warm[classSmall] > keptSmall || p.warm[classLarge] > keptLarge || p.warm[classWide] > keptWide ||
+		p.warm[classBulk] > keptBulk
 }
 
 // trim gives the pages of slabs that were not needed since the last trim back to the system.
@@ -157,6 +163,7 @@ func (p *pool) trim() {
 	p.trimClass(classSmall, keptSmall)
 	p.trimClass(classLarge, keptLarge)
 	p.trimClass(classWide, keptWide)
+	p.trimClass(classBulk, keptBulk)
 }
 
 func (p *pool) trimClass(class slabClass, keep int) {

@@ -17,7 +17,7 @@ func TestSlabsAreReused(t *testing.T) {
 	for _, c := range []struct {
 		size  int
 		class slabClass
-	}{{1, classSmall}, {smallSlab, classSmall}, {smallSlab + 1, classLarge}, {largeSlab, classLarge}, {largeSlab + 1, classWide}, {wideSlab, classWide}, {wideSlab + 1, classHuge}} {
+	}{{1, classSmall}, {smallSlab, classSmall}, {smallSlab + 1, classLarge}, {largeSlab, classLarge}, {largeSlab + 1, classWide}, {wideSlab, classWide}, {wideSlab + 1, classBulk}, {bulkSlab, classBulk}, {bulkSlab + 1, classHuge}} {
 		s, err := p.get(c.size)
 		if err != nil {
 			t.Fatal(err)
