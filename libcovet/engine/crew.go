@@ -139,18 +139,23 @@ func (c *crew) pick(table uint32, now int64) int {
 		if m.table != table || m.retired {
 			continue
 		}
-		cost := int64(c.port.Waiting(m.place)) * m.pace
-		switch sleeps := c.port.Sleeps(m.place); {
-		case sleeps && !c.port.Rings(m.place):
-			cost += wakeCost
-		case !sleeps && now-m.seen > staleAfter:
-			cost += staleCost
-		}
-		if cost < least {
+		if cost := c.cost(m, now); cost < least {
 			best, least = m.place, cost
 		}
 	}
 	return best
+}
+
+// cost is about how long a request would wait for a worker, in nanoseconds.
+func (c *crew) cost(m *member, now int64) int64 {
+	cost := int64(c.port.Waiting(m.place)) * m.pace
+	switch sleeps := c.port.Sleeps(m.place); {
+	case sleeps && !c.port.Rings(m.place):
+		cost += wakeCost
+	case !sleeps && now-m.seen > staleAfter:
+		cost += staleCost
+	}
+	return cost
 }
 
 // due is when the loop has to watch the workers: only while one is awake, as

@@ -209,3 +209,31 @@ func TestPickKeepsToTheRoutes(t *testing.T) {
 		t.Error("picked a worker that is retired")
 	}
 }
+
+func TestSocketsAreSpread(t *testing.T) {
+	c, f, _ := newCrew(4, 2*time.Microsecond)
+	var held holders
+	now := int64(1)
+	for range 400 {
+		now += int64(time.Millisecond)
+		c.look(now)
+		place := c.pickHolder(1, held, now)
+		f.post(place)
+		held.add(place, 1)
+		f.run(now)
+	}
+	for place := range f {
+		if held.at(place) != 100 {
+			t.Errorf("worker %d has %d of 400", place, held.at(place))
+		}
+	}
+	f[0].sleeping, f[0].busyTill = false, now+int64(time.Minute)
+	held.add(0, -50)
+	now += int64(time.Second)
+	if place := c.pickHolder(1, held, now); place == 0 {
+		t.Error("a busy worker got a WebSocket for having few")
+	}
+	if place := c.pickHolder(2, held, now); place != nobody {
+		t.Errorf("worker %d of other routes got a WebSocket", place)
+	}
+}

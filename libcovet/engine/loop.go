@@ -31,6 +31,7 @@ type loop struct {
 	orphans    []bridge.ID // requests without a worker
 	unmanned   int64       // since when there has been no worker; 0 while there is one
 	sockets    int         // exchanges of WebSockets
+	held       holders
 	topics     topics
 	posted     mailbox // what other loops publish
 	publishing map[bridge.ID]*publishing
@@ -130,6 +131,7 @@ func (l *loop) release(i uint32, o *owed) {
 	l.port.Release(o.id)
 	if o.wasSocket {
 		l.sockets--
+		l.letGo(o)
 	}
 	l.owed.give(i)
 	add(&l.count.inFlight, ^uint64(0))

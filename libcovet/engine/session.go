@@ -90,6 +90,7 @@ type owed struct {
 	routes     *routes
 	ticket     *guard.Ticket   // what the guards want to know at the answer; nil if there are none
 	encoder    *coding.Encoder // compresses the body as it comes; nil if nothing does
+	holder     uint16          // of a WebSocket: its worker's place, plus 1; 0 is none
 	repeated   bool            // a worker has died of it, or with it, before
 	refusal    uint16          // the status to answer with, as no worker will
 }

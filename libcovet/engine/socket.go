@@ -94,6 +94,7 @@ func (l *loop) acceptSocket(s *session, c *netio.Conn, o *owed, slot *bridge.Slo
 		l.giveUp(s, c, o)
 		return false
 	}
+	l.socketBegun(o, slot)
 	l.fields = append(w.codec.AppendFields(l.fields[:0]), fields...)
 	r := &l.response
 	*r = exchange.Response{Status: 101, Length: -1, Fields: l.fields}

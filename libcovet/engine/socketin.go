@@ -70,7 +70,7 @@ func (l *loop) originAllowed(r *exchange.Request) bool {
 
 // socketToWorker is toWorker for an opening request.
 func (l *loop) socketToWorker(s *session, c *netio.Conn, w *socket, n int) int {
-	place := l.crew.pick(l.routes.version, l.now)
+	place := l.crew.pickHolder(l.routes.version, l.held, l.now)
 	if place == nobody {
 		return l.noWorker(s, c, n)
 	}
@@ -94,6 +94,7 @@ func (l *loop) socketToWorker(s *session, c *netio.Conn, w *socket, n int) int {
 		return l.noRoom(s, c, n)
 	}
 	l.sockets++
+	l.holdBy(o, place)
 	l.bySlot[l.local(id)] = i
 	l.enqueue(s, c, i, o)
 	add(&l.count.inFlight, 1)

@@ -158,6 +158,17 @@ def test_websockets_take_no_place_of_requests() -> None:
             websocket.close()
 
 
+@LOOP
+def test_sockets_opened_one_after_another_are_spread(loop: str) -> None:
+    with supervised(app_dir=str(HERE), workers=2, enable_io_uring=loop == "io_uring") as server:
+        opened = [open_at(server, "/room/any") for _ in range(20)]
+        pids = [websocket.recv(WAIT) for websocket in opened]
+        counts = [pids.count(pid) for pid in set(pids)]
+        assert len(counts) == 2 and min(counts) >= 9  # a worker that is awake may take one that another was to have
+        for websocket in opened[::2]:
+            websocket.close()
+
+
 # ---- topics -------------------------------------------------------------------------
 
 
