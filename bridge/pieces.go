@@ -36,24 +36,20 @@ func (p *Port) PushBody(s *Slot, b Block, n int) bool {
 
 // Room takes a block of at least n bytes for the kernel to write a part of a
 // request body to, of whichever exchange that will be; the token is for
-// PushRoom, or for FreeSent.
+// Adopt, or for FreeSent.
 func (p *Port) Room(n int) (room []byte, token uint64, ok bool) {
 	b, room, ok := p.Alloc(n, engineOwner)
 	return room, uint64(b), ok
 }
 
-// PushRoom is PushBody of a block that Room gave. Without room in the ring the
-// block is free again.
-func (p *Port) PushRoom(id ID, s *Slot, token uint64, n int) bool {
+// Adopt makes a block that Room gave an exchange's own. The room is nil if it
+// was given back before.
+func (p *Port) Adopt(token uint64, id ID) (Block, []byte) {
 	b := Block(token)
 	if !p.reown(b, engineOwner, id) {
-		return false
+		return 0, nil
 	}
-	if p.PushBody(s, b, n) {
-		return true
-	}
-	p.Free(b, id)
-	return false
+	return b, p.Bytes(b)
 }
 
 // HasPieces reports whether body pieces of the response wait.

@@ -41,6 +41,15 @@ func (l *loop) readChunks(s *session, c *netio.Conn, p []byte) int {
 	if s.bodyID != 0 && !l.openPiece(s, c, &piece, len(p)) {
 		return 0
 	}
+	if s.bodyID != 0 && s.bodyGot >= directFrom {
+		c.ReceiveDirectly()
+	}
+	return l.decodeChunks(s, c, &piece, p)
+}
+
+// decodeChunks decodes p into a piece, which it passes on. The piece may lie
+// where p does: decoded bytes never overtake those to be decoded.
+func (l *loop) decodeChunks(s *session, c *netio.Conn, piece *bodyPiece, p []byte) int {
 	used := 0
 	for {
 		data, n, done, err := s.chunked.Next(p[used:])
@@ -50,7 +59,10 @@ func (l *loop) readChunks(s *session, c *netio.Conn, p []byte) int {
 		if err == nil && !done && n > 0 && !l.bodyTooLarge(s) {
 			continue
 		}
-		l.closePiece(s, &piece)
+		if piece.direct && done {
+			c.Unread(p[used:]) // before the worker has the block
+		}
+		l.closePiece(s, piece)
 		switch {
 		case err != nil:
 			l.breakBody(s, 0)
@@ -71,6 +83,7 @@ type bodyPiece struct {
 	block  bridge.Block
 	room   []byte
 	filled int
+	direct bool // the room is where the input lies
 }
 
 // openPiece reserves a block; if there is none, reading waits.

@@ -188,9 +188,17 @@ func (c *Conn) stopReceiving() {
 
 // ReceiveDirectly has what follows the input at hand put into memory that Handler.Room gives, without a copy.
 func (c *Conn) ReceiveDirectly() {
-	if c.state == stateOpen && !c.direct {
+	if c.state == stateOpen && !c.filling {
 		c.direct = true
 		c.stopReceiving()
+	}
+}
+
+// Unread gives input back that came directly and was not consumed: it is offered later in the same turn, with Received.
+func (c *Conn) Unread(p []byte) {
+	if c.state == stateOpen && len(p) > 0 {
+		c.loop.keep(c, p)
+		c.ResumeRead()
 	}
 }
 

@@ -119,3 +119,40 @@ func TestRoomComesBackFromConnectionsThatEnd(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatIsUnreadIsOfferedAgain(t *testing.T) {
+	eachBackend(t, func(t *testing.T, kind Kind) {
+		message := pattern(1 << 20)
+		r := newRooms(t, 60_000)
+		var got bytes.Buffer
+		unread := 0
+		v := start(t, Options{Backend: kind}, &script{
+			received: func(c *Conn, p []byte) int {
+				c.ReceiveDirectly()
+				got.Write(p)
+				return len(p)
+			},
+			room: func(*Conn) ([]byte, uint64) { return r.next(60_000) },
+			filled: func(c *Conn, token uint64, n int) {
+				r.back[token]++
+				rest := r.memory[n/2 : n]
+				got.Write(r.memory[:n/2])
+				c.Unread(rest)
+				unread += len(rest)
+				clear(rest) // its memory is somebody else's by now
+			},
+			released: func(token uint64) { r.back[token]++ },
+		})
+		c := v.dial()
+		go func() { _, _ = c.Write(message) }()
+		v.until("all input", func() bool { return got.Len() == len(message) })
+		v.do(func() {
+			if !bytes.Equal(got.Bytes(), message) {
+				t.Error("the input differs from what was sent")
+			}
+			if unread == 0 {
+				t.Error("nothing was unread")
+			}
+		})
+	})
+}

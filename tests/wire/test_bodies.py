@@ -77,6 +77,29 @@ def test_upload_in_chunks(lab: Server, name: str, size: int, chunk: int) -> None
         assert body_of(sock, Reader(sock)) == digest(data)
 
 
+@pytest.mark.parametrize("size", [100, 200_000, 3 * MEGABYTE + 11])
+@pytest.mark.parametrize("coding", ["length", "chunked"])
+def test_what_follows_a_body_without_a_pause(lab: Server, name: str, size: int, coding: str) -> None:
+    data = pattern(size)
+    field = f"Content-Length: {size}" if coding == "length" else "Transfer-Encoding: chunked"
+    body = data if coding == "length" else b"".join(chunked(data, 70_000))
+    with lab.connect(LIMIT) as sock:
+        in_background(lambda: sock.sendall(2 * (head("POST", "/body/" + name, field) + body + NEXT)))
+        reader = Reader(sock)
+        for _ in range(2):
+            assert json.loads(reader.answer().body) == digest(data)
+            assert reader.answer().body == b"pong"
+
+
+@pytest.mark.parametrize("good", [100_000, MEGABYTE])
+def test_a_malformed_chunk_far_into_a_body(lab: Server, name: str, good: int) -> None:
+    with lab.connect(LIMIT) as sock:
+        begun = b"".join(chunked(pattern(good), 50_000)).removesuffix(b"0\r\n\r\n")
+        sock.sendall(head("POST", "/body/" + name, "Transfer-Encoding: chunked") + begun + b"x\r\n")
+        answer = Reader(sock).answer()
+        assert (answer.status, answer.header("connection")) == (400, "close")
+
+
 def test_upload_of_20_mb_in_chunks(lab: Server, name: str) -> None:
     data = pattern(20 * MEGABYTE)
     with lab.connect(LIMIT) as sock:
