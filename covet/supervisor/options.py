@@ -10,6 +10,8 @@ from covet.cpus import available_cpus
 from covet.options import MOST_WORKERS, ServeOptions
 from covet.scaling import worker_range
 
+ROOM = 4
+
 
 @dataclass(frozen=True, slots=True)
 class SupervisorOptions:
@@ -21,7 +23,8 @@ class SupervisorOptions:
         settings: settings of `CovetPy(...)`, instead of the application's own.
         workers: how many workers serve at first.
         workers_min: the fewest that scaling and SIGTTOU leave.
-        workers_max: the most that scaling and SIGTTIN start; None is the number of CPUs, or `workers` if that is more.
+        workers_max: the most that scaling and SIGTTIN start; None is the number of CPUs, or room for a few more than
+            `workers` if that is more.
         autoscale: change the number of workers between those two as the load asks for it.
         timeout_worker_startup: the seconds that a worker's start-up may take once the application is imported; None
             is no limit.
@@ -47,7 +50,7 @@ class SupervisorOptions:
     @property
     def most(self) -> int:
         """The most workers that may serve at a time."""
-        return self.workers_max or min(MOST_WORKERS, max(self.workers, os.cpu_count() or 1))
+        return self.workers_max or min(MOST_WORKERS, max(2 * self.workers, self.workers + ROOM, os.cpu_count() or 1))
 
     @property
     def recycles(self) -> bool:

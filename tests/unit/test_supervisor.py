@@ -188,7 +188,8 @@ def test_options_are_checked() -> None:
         SupervisorOptions("m:app", workers=65)
     with pytest.raises(ConfigError, match="workers must be from 2 to 4"):
         SupervisorOptions("m:app", workers=5, workers_min=2, workers_max=4)
-    assert SupervisorOptions("m:app", workers=1).most == max(1, os.cpu_count() or 1)
+    assert SupervisorOptions("m:app", workers=1).most == max(5, os.cpu_count() or 1)
+    assert SupervisorOptions("m:app", workers=30).most == max(60, os.cpu_count() or 1)
     assert SupervisorOptions("m:app", workers=64).most == 64
 
 

@@ -105,6 +105,8 @@ def test_fewer_and_more_workers() -> None:
         server.process.send_signal(signal.SIGTTIN)
         logged(server, "Received SIGTTIN, incrementing number of processes.")
         eventually(lambda: len(workers_of(server)) == 2)
+        server.process.send_signal(signal.SIGTTIN)
+        eventually(lambda: len(workers_of(server)) == 3)
 
 
 def test_the_command_line_starts_workers() -> None:
