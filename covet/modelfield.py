@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Annotated, Any, ForwardRef, Literal, cast, get_args, get_origin
 
 from covet.annotations import has_struct, is_model, is_sequence, is_struct, is_upload, model_type, without_none
+from covet.metas import for_pydantic
 from covet.params import UNSET, FieldDeclaration, Header, Path
 
 KNOWN_MODULES = frozenset({"builtins", "datetime", "decimal", "uuid", "ipaddress", "pathlib", "typing"})
@@ -49,6 +50,9 @@ class ModelField:
         mode: Mode = "validation",
         config: Any = None,
     ) -> None:
+        self.uses_structs = has_struct(annotation)
+        if not self.uses_structs:
+            annotation = for_pydantic(annotation)
         self.name = name
         self.param = FieldDeclaration() if param is None else param
         self.mode = mode
@@ -63,7 +67,6 @@ class ModelField:
         self.is_sequence = self.holds_items and not self.is_json
         self.model: Any = None if self.is_json else model_type(self.annotation)
         self._validate_default = bool(self.param.options.get("validate_default"))
-        self.uses_structs = has_struct(self.annotation)
         self._adapter: Any = None
         self._validator: Any = None
         self.aliases = self._aliases()

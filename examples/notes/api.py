@@ -9,16 +9,18 @@ import msgspec
 
 from covet import (
     CovetPy,
-    HTTPException,
     JSONResponse,
     PlainTextResponse,
     Request,
+    Response,
     StreamingResponse,
     run_in_threadpool,
 )
-from notes.store import Note, Store
+from notes.store import LAST_ID, Note, Store
 
 MAX_PAGE = 100
+
+NoteId = Annotated[int, msgspec.Meta(ge=1, le=LAST_ID)]
 
 
 class NoteBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -27,6 +29,24 @@ class NoteBody(msgspec.Struct, forbid_unknown_fields=True):
     title: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     text: str = ""
     tag: str | None = None
+
+
+class Page(msgspec.Struct):
+    """Some of the notes; `next` is what to send as `after` to get more."""
+
+    notes: list[Note]
+    next: int | None
+
+
+class Problem(msgspec.Struct):
+    """Why there is no result."""
+
+    detail: str
+
+
+Answers = dict[int | str, dict[str, Any]]
+MISSING: Answers = {404: {"model": Problem, "description": "There is no such note"}}
+UNREADABLE: Answers = {400: {"model": Problem, "description": "The body is not UTF-8"}}
 
 
 @asynccontextmanager
@@ -58,59 +78,56 @@ def store() -> Store:
     return found
 
 
-async def body_of(request: Request) -> NoteBody:
-    """The note that the request carries; a bad one is answered with 422."""
-    try:
-        return msgspec.json.decode(await request.body(), type=NoteBody)
-    except msgspec.DecodeError as error:
-        raise HTTPException(422, str(error)) from None
-
-
 @app.get("/notes")
 def list_notes(
-    limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_PAGE)] = 20, after: int = 0, tag: str | None = None
-) -> dict[str, Any]:
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_PAGE)] = 20,
+    after: Annotated[int, msgspec.Meta(ge=0, le=LAST_ID)] = 0,
+    tag: str | None = None,
+) -> Page:
     # A plain function runs in a thread, so it may wait for the database.
     notes = store().page(limit + 1, after, tag)
     more = len(notes) > limit
-    return {"notes": notes[:limit], "next": notes[limit - 1]["id"] if more else None}
+    return Page(notes[:limit], notes[limit - 1].id if more else None)
 
 
-@app.post("/notes")
-async def add_note(request: Request) -> tuple[Note, int, dict[str, str]]:
-    body = await body_of(request)
+@app.post("/notes", status_code=201, responses=UNREADABLE)
+async def add_note(body: NoteBody, response: Response) -> Note:
     note = await run_in_threadpool(store().add, body.title, body.text, body.tag)
-    return note, 201, {"location": f"/notes/{note['id']}"}
+    response.headers["location"] = f"/notes/{note.id}"
+    return note
 
 
-@app.get("/notes/export")
-def export() -> StreamingResponse:
+class Lines(StreamingResponse):
+    media_type = "application/jsonl"
+
+
+@app.get("/notes/export", response_class=Lines)
+def export() -> Lines:
     def lines() -> Iterator[bytes]:
         for note in store().all():
             yield msgspec.json.encode(note) + b"\n"
 
     headers = {"content-disposition": 'attachment; filename="notes.jsonl"'}
-    return StreamingResponse(lines(), headers=headers, media_type="application/jsonl")
+    return Lines(lines(), headers=headers)
 
 
-@app.get("/notes/{note_id:int}")
-def get_note(note_id: int) -> Note:
+@app.get("/notes/{note_id:int}", responses=MISSING)
+def get_note(note_id: NoteId) -> Note:
     note = store().get(note_id)
     if note is None:
         raise NoSuchNote(note_id)
     return note
 
 
-@app.put("/notes/{note_id:int}")
-async def change_note(note_id: int, request: Request) -> Note:
-    body = await body_of(request)
+@app.put("/notes/{note_id:int}", responses=MISSING | UNREADABLE)
+async def change_note(note_id: NoteId, body: NoteBody) -> Note:
     note = await run_in_threadpool(store().change, note_id, body.title, body.text, body.tag)
     if note is None:
         raise NoSuchNote(note_id)
     return note
 
 
-@app.delete("/notes/{note_id:int}", status_code=204)
-def remove_note(note_id: int) -> None:
+@app.delete("/notes/{note_id:int}", status_code=204, responses=MISSING)
+def remove_note(note_id: NoteId) -> None:
     if not store().remove(note_id):
         raise NoSuchNote(note_id)

@@ -7,6 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import local
 
+import msgspec
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS notes (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -17,7 +19,17 @@ CREATE TABLE IF NOT EXISTS notes (
 )
 """
 COLUMNS = "id, title, text, tag, changed"
-Note = dict[str, object]
+LAST_ID = 2**63 - 1  # of SQLite
+
+
+class Note(msgspec.Struct):
+    """A row."""
+
+    id: int
+    title: str
+    text: str
+    tag: str | None
+    changed: str
 
 
 class Store:
@@ -47,24 +59,24 @@ class Store:
         """Adds a note and returns it."""
         query = f"INSERT INTO notes (title, text, tag, changed) VALUES (?, ?, ?, ?) RETURNING {COLUMNS}"
         with self._connection() as connection:
-            return dict(connection.execute(query, (title, text, tag, _now())).fetchone())
+            return Note(*connection.execute(query, (title, text, tag, _now())).fetchone())
 
     def get(self, note_id: int) -> Note | None:
         """The note, or None."""
         row = self._connection().execute(f"SELECT {COLUMNS} FROM notes WHERE id = ?", (note_id,)).fetchone()
-        return None if row is None else dict(row)
+        return None if row is None else Note(*row)
 
     def page(self, limit: int, after: int, tag: str | None) -> list[Note]:
         """Up to `limit` notes with numbers above `after`, in order."""
         query = f"SELECT {COLUMNS} FROM notes WHERE id > ? AND (? IS NULL OR tag = ?) ORDER BY id LIMIT ?"
-        return [dict(row) for row in self._connection().execute(query, (after, tag, tag, limit))]
+        return [Note(*row) for row in self._connection().execute(query, (after, tag, tag, limit))]
 
     def change(self, note_id: int, title: str, text: str, tag: str | None) -> Note | None:
         """Replaces a note's contents and returns it, or None if there is none."""
         query = f"UPDATE notes SET title = ?, text = ?, tag = ?, changed = ? WHERE id = ? RETURNING {COLUMNS}"
         with self._connection() as connection:
             row = connection.execute(query, (title, text, tag, _now(), note_id)).fetchone()
-        return None if row is None else dict(row)
+        return None if row is None else Note(*row)
 
     def remove(self, note_id: int) -> bool:
         """Removes a note; whether there was one."""
@@ -76,7 +88,7 @@ class Store:
         after = 0
         while page := self.page(500, after, None):
             yield from page
-            after = int(str(page[-1]["id"]))
+            after = page[-1].id
 
     def close(self) -> None:
         """Removes the temporary folder if there is one."""
