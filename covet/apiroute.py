@@ -30,6 +30,13 @@ UNCHECKED = (
 """Response models that say nothing about what is inside: results are encoded as they are."""
 
 
+def checked_size(size: int | None) -> int | None:
+    """A route's largest body. Raises ValueError if it is no number from 0 on."""
+    if size is not None and (type(size) is not int or size < 0):
+        raise ValueError(f"max_body_size of a route is a whole number of bytes, not {size!r}")
+    return size
+
+
 class RouteOptions(TypedDict, total=False):
     """What may be said of a route; the names and meanings are FastAPI's, the last three are CovetPy's.
 
@@ -166,7 +173,7 @@ class APIRoute(Route):
         self.openapi_extra = openapi_extra
         self.generate_unique_id_function = generate_unique_id_function
         self.declared_strictness = strict_content_type
-        self.max_body_size = max_body_size
+        self.max_body_size = checked_size(max_body_size)
         self.form_limits = form_limits
         self.exception_handlers = dict(exception_handlers or {})
         self._dependant: Dependant | None = None

@@ -298,6 +298,17 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
     ) -> Route:
         return self.router.add_api_websocket_route(path, endpoint, name, dependencies=dependencies)
 
+    def add_route(  # type: ignore[override]  # Starlette's applications and routers differ in this name
+        self,
+        path: str,
+        route: Callable[..., Any],
+        methods: Sequence[str] | None = None,
+        name: str | None = None,
+        include_in_schema: bool | None = None,
+        **options: Any,
+    ) -> Route:
+        return super().add_route(path, route, methods, name, include_in_schema, **options)
+
     def _register(self, route: Route) -> None:
         self.router._register(route)
 
@@ -357,19 +368,20 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
 
     # ---- exceptions -----------------------------------------------------------
 
-    def add_exception_handler(self, key: int | type[Exception], handler: ExceptionHandler) -> None:
+    def add_exception_handler(self, exc_class_or_status_code: int | type[Exception], handler: ExceptionHandler) -> None:
         """Registers what answers an exception class and those derived from it, or HTTPExceptions of a status."""
+        key = exc_class_or_status_code
         if not (isinstance(key, type) and issubclass(key, Exception)) and not is_status(key):
             raise TypeError(f"exception_handler takes an exception class or a status from 200 to 599, not {key!r}")
         self.exception_handlers[key] = handler
         if self._asgi is not None:
             self._asgi.forget()
 
-    def exception_handler(self, key: int | type[Exception]) -> Decorator[Any]:
+    def exception_handler(self, exc_class_or_status_code: int | type[Exception]) -> Decorator[Any]:
         """Registers the decorated function, which is called with the request and the exception."""
 
         def register(handler: Handler) -> Handler:
-            self.add_exception_handler(key, handler)
+            self.add_exception_handler(exc_class_or_status_code, handler)
             return handler
 
         return register

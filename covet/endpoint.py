@@ -192,9 +192,16 @@ class Endpoint:
         """
         route = self.route
         custom = route.custom_handler(self)
+        limit = route.max_body_size
+
+        def limited(x: Exchange) -> EngineRequest:
+            request = request_of(x)
+            if limit is not None:
+                request.limit_body(limit)
+            return request
 
         async def whole(x: Exchange) -> Any:
-            request = request_of(x)
+            request = limited(x)
             sent = False
             async with AsyncExitStack() as request_stack:
                 async with AsyncExitStack() as function_stack:
@@ -227,7 +234,7 @@ class Endpoint:
 
         async def light(x: Exchange) -> Any:
             # Nothing is left open, so the response may be sent by whoever called.
-            return await self.respond(request_of(x), NO_STACKS)
+            return await self.respond(limited(x), NO_STACKS)
 
         plain = custom is None and not self.plan.yields and (self.plan.body is None or not self.plan.body.is_form)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from covet.requests import Request
 from covet.routing import path_names
+from covet.websockets import WebSocket
 
 
 def is_asgi(endpoint: object) -> bool:
@@ -19,14 +20,15 @@ def is_asgi(endpoint: object) -> bool:
 
 
 def wants_request_alone(endpoint: Callable[..., Any], path: str) -> bool:
-    """Whether it is a function with one parameter, of which neither an annotation nor the path says anything."""
+    """Whether it is a function with one parameter, of which neither its type nor the path says anything."""
     if not inspect.isroutine(endpoint):
         return False
     parameters = list(inspect.signature(endpoint).parameters.values())
     if len(parameters) != 1 or parameters[0].name in path_names(path):
         return False
     (only,) = parameters
-    return only.annotation is only.empty and only.default is only.empty and only.kind is only.POSITIONAL_OR_KEYWORD
+    untyped = only.annotation in (only.empty, Any, "Any")
+    return untyped and only.default is only.empty and only.kind is only.POSITIONAL_OR_KEYWORD
 
 
 def with_request(endpoint: Callable[..., Any]) -> Callable[..., Any]:
@@ -41,6 +43,21 @@ def with_request(endpoint: Callable[..., Any]) -> Callable[..., Any]:
         def handler(request: Request) -> Any:
             return endpoint(request)
 
+    return _named_as(endpoint, handler)
+
+
+def with_websocket(endpoint: Callable[..., Any], path: str) -> Callable[..., Any]:
+    """A handler that calls the function with the WebSocket, if that is all it can want; else the function."""
+    if not wants_request_alone(endpoint, path):
+        return endpoint
+
+    async def handler(websocket: WebSocket) -> Any:
+        return await endpoint(websocket)
+
+    return _named_as(endpoint, handler)
+
+
+def _named_as(endpoint: Callable[..., Any], handler: Callable[..., Any]) -> Callable[..., Any]:
     for name in ("__name__", "__qualname__", "__module__", "__doc__"):
         setattr(handler, name, getattr(endpoint, name))
     return handler

@@ -59,6 +59,7 @@ def fast_call(endpoint: "Endpoint", context: "Context", general: Call) -> Call |
         or not endpoint.is_coroutine
         or endpoint.stream is not None
         or not endpoint.route.default_class
+        or endpoint.route.max_body_size is not None
         or not all(step.kind == "async" and step.concurrency is None for step in steps)
         or not all(kind in SPECIAL for step in steps for _, kind in step.special)
         or not all(_is_plain(field) for step in steps for fields, _ in step.parameters for field in fields)

@@ -21,14 +21,23 @@ class Mount(Route):
 
     Args:
         path: such as "/static"; "" is everything that no route matches.
-        app: a CovetPy, ASGI or WSGI application.
+        app: a CovetPy, ASGI or WSGI application, or a router.
+        routes: routes to mount, in the place of an application.
         name: for `url_path_for`.
 
     Raises:
-        ValueError: the path cannot be used.
+        ValueError: the path cannot be used, or there is neither an application nor a route.
     """
 
-    def __init__(self, path: str, app: Any, name: str | None = None) -> None:
+    def __init__(
+        self, path: str, app: Any = None, routes: Sequence[Route] | None = None, name: str | None = None
+    ) -> None:
+        if app is None:
+            if routes is None:
+                raise ValueError("Mount takes an application, or routes=")
+            from covet.routers import APIRouter
+
+            app = APIRouter(routes=routes)
         self.prefix = path.rstrip("/")
         if self.prefix and not self.prefix.startswith("/"):
             raise ValueError(f"the path {path!r} of a mounted application must start with '/'")
@@ -53,7 +62,7 @@ class Mount(Route):
         return (entry_of(self.app, prefix_of, context), 200, False)
 
     def under(self, prefix: str) -> "Mount":
-        return Mount(prefix + self.prefix, self.app, self.name or None)
+        return Mount(prefix + self.prefix, self.app, name=self.name or None)
 
     def path_for(self, name: str, params: Mapping[str, Any]) -> str:
         if self.name and name == self.name and "path" in params:

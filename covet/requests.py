@@ -78,13 +78,15 @@ class EngineRequest(Request):
     """
 
     __slots__ = (
-        "_body_given", "_context", "_exits", "_instead_of_receive", "_instead_of_send", "_path_params", "_scope", "_x",
+        "_body_given", "_body_left", "_context", "_exits", "_instead_of_receive", "_instead_of_send",
+        "_path_params", "_scope", "_x",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, context: Context) -> None:
         self._x = exchange
         self._context = context
         self._exits: AsyncExitStack | None = None
+        self._body_left: int | None = None
         self._form = None
         self._scope: MutableMapping[str, Any] | None = None
         self._path_params: dict[str, Any] | None = None
@@ -321,6 +323,20 @@ class EngineRequest(Request):
         while chunk := await self._next():
             yield chunk
 
+    def limit_body(self, size: int) -> None:
+        """Lets the body have so many bytes at most. Raises HTTPException, 413, if its length says that it has more."""
+        length = self._x.header(b"content-length")
+        if length is not None and length.isdigit() and int(length) > size:
+            raise HTTPException(413, "Request body too large")
+        self._body_left = size
+
+    def _count(self, piece: bytes) -> bytes:
+        if self._body_left is not None:
+            self._body_left -= len(piece)
+            if self._body_left < 0:
+                raise HTTPException(413, "Request body too large")
+        return piece
+
     async def _next(self) -> bytes:
         x = self._x
         pull = getattr(x, "pull", None)
@@ -336,7 +352,7 @@ class EngineRequest(Request):
             if failure is not None:
                 raise failure from None  # of middleware that looks at what is received
             raise ClientDisconnect(str(error)) from None
-        return chunk
+        return self._count(chunk)
 
     async def next_piece(self) -> tuple[bytes, bool]:
         """A piece of the body, or all of it if it is at hand, and whether more follows. Raises as `stream`."""
@@ -352,7 +368,7 @@ class EngineRequest(Request):
         if not hasattr(self, "_body"):
             at_hand = not self._stream_consumed and self._instead_of_receive is None
             whole = self._x.body_whole() if at_hand else None
-            self._body = b"".join([chunk async for chunk in self.stream()]) if whole is None else whole
+            self._body = b"".join([chunk async for chunk in self.stream()]) if whole is None else self._count(whole)
         return self._body
 
     async def json(self) -> Any:

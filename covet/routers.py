@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
 from covet.apiroute import APIRoute, RouteOptions, generate_unique_id
 from covet.defaults import Default, DefaultPlaceholder, chosen
@@ -16,6 +16,8 @@ from covet.responses import JSONResponse, Response
 from covet.routing import NoMatchFound, Route, checked_methods, path_for
 
 if TYPE_CHECKING:
+    import os
+
     from covet.controllers import Controller
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -95,31 +97,37 @@ class RouteMethods:
     def add_route(
         self,
         path: str,
-        handler: Callable[..., Any],
-        methods: Sequence[str] = ("GET",),
-        **options: Unpack[RouteOptions],
+        endpoint: Callable[..., Any],
+        methods: Sequence[str] | None = None,
+        name: str | None = None,
+        include_in_schema: bool | None = None,
+        **options: Any,
     ) -> Route:
         """`add_api_route`, which also takes what Starlette's `add_route` takes.
 
         Args:
             path: as for `add_api_route`.
-            handler: a handler; a function whose only parameter has no annotation, and is not in the path, gets the
+            endpoint: a handler; a function whose only parameter has no annotation, and is not in the path, gets the
                 Request; an object that is called with `scope`, `receive` and `send` is an ASGI application, which
                 gets the requests with any method.
-            methods: the methods that it answers.
+            methods: the methods that it answers; GET if it is None.
+            name: what the route is called; the handler's name if it is None.
+            include_in_schema: show it in the OpenAPI document; None does for all but handlers of a Request alone.
             options: see RouteOptions.
         """
         from covet.endpoints import is_asgi, wants_request_alone, with_request
 
-        if is_asgi(handler):
-            route = AsgiRoute(self._full_path(path), handler, options.get("name"))
+        methods = ("GET",) if methods is None else methods
+        if is_asgi(endpoint):
+            route = AsgiRoute(self._full_path(path), endpoint, name)
             self._register(route)
             return route
-        if wants_request_alone(handler, self._full_path(path)):
-            handler = with_request(handler)
+        alone = wants_request_alone(endpoint, self._full_path(path))
+        if alone:
+            endpoint = with_request(endpoint)
             methods = [*methods, "HEAD"] if "GET" in methods and "HEAD" not in methods else methods
-            options.setdefault("include_in_schema", False)
-        return self.add_api_route(path, handler, methods=methods, **options)
+        shown = not alone if include_in_schema is None else include_in_schema
+        return self.add_api_route(path, endpoint, methods=methods, name=name, include_in_schema=shown, **options)
 
     @overload
     def route(self, path: str, methods: Sequence[str] = ..., *, constant: Response, **options: Any) -> Route: ...
@@ -234,13 +242,50 @@ class RouteMethods:
 
         return register
 
-    def websocket_route(self, path: str, name: str | None = None) -> Callable[[Handler], Handler]:
-        """`websocket` with Starlette's name."""
-        return self.websocket(path, name)
+    def frontend(
+        self,
+        path: str,
+        *,
+        directory: "str | os.PathLike[str]",
+        fallback: Literal["auto", "index.html", "404.html"] | None = "auto",
+        check_dir: bool | Literal["auto"] = "auto",
+    ) -> None:
+        """Serves the build of a frontend tool below a path, where no other route is.
 
-    def add_websocket_route(self, path: str, route: Callable[..., Any], name: str | None = None) -> Route:
-        """`add_api_websocket_route` with Starlette's name."""
-        return self.add_api_websocket_route(path, route, name)
+        Args:
+            path: such as "/" or "/app".
+            directory: the folder.
+            fallback: what answers paths without a file: "404.html" with status 404, "index.html" for whoever accepts
+                HTML, "auto" for the one of them that exists, None for neither.
+            check_dir: refuse a folder that does not exist at once; "auto" only warns if FASTAPI_ENV is "development".
+
+        Raises:
+            RuntimeError: the folder or the fallback does not exist.
+            ValueError: the path does not start with "/".
+        """
+        from covet.frontend import FrontendFiles, checked, endpoint_of
+
+        if not path.startswith("/"):
+            raise ValueError("A frontend path must start with '/'")
+        endpoint = endpoint_of(FrontendFiles(directory, fallback, check_dir=checked(directory, check_dir)))
+        below = path.rstrip("/")
+        for each in dict.fromkeys((path, below + "/{frontend_path:path}")):
+            self.add_api_route(each, endpoint, methods=("GET", "HEAD"), include_in_schema=False)
+
+    def websocket_route(self, path: str, name: str | None = None) -> Callable[[Handler], Handler]:
+        """`add_websocket_route` for the decorated function."""
+
+        def register(handler: Handler) -> Handler:
+            self.add_websocket_route(path, handler, name)
+            return handler
+
+        return register
+
+    def add_websocket_route(self, path: str, endpoint: Callable[..., Any], name: str | None = None) -> Route:
+        """`add_api_websocket_route`, which also takes a function whose only parameter has no annotation."""
+        from covet.endpoints import with_websocket
+
+        return self.add_api_websocket_route(path, with_websocket(endpoint, self._full_path(path)), name)
 
 
 @dataclass(frozen=True)
@@ -272,6 +317,7 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
         include_in_schema: show them in the OpenAPI document.
         generate_unique_id_function: makes operation ids.
         strict_content_type: read bodies as JSON only if their content type says so.
+        max_body_size: the largest request body of a route that does not name its own, in bytes.
         form_limits: limits of forms that handlers take as parameters; see `Request.form`.
         exception_handlers: answers to exceptions of these routes, before those of whoever includes the router.
         middleware: what stands around each of these routes; the outermost comes first.
@@ -299,6 +345,7 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
         include_in_schema: bool = True,
         generate_unique_id_function: Any = Default(generate_unique_id),
         strict_content_type: Any = Default(True),
+        max_body_size: int | None = None,
         form_limits: Mapping[str, Any] | None = None,
         exception_handlers: Mapping[Any, Any] | None = None,
         middleware: Sequence[Middleware] | None = None,
@@ -321,6 +368,7 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
         self.include_in_schema = include_in_schema
         self.generate_unique_id_function = generate_unique_id_function
         self.strict_content_type = strict_content_type
+        self.max_body_size = max_body_size
         self.form_limits = checked_limits(form_limits)
         self.exception_handlers: dict[Any, Any] = dict(exception_handlers or {})
         self.serves = False  # an application's own router; others may describe callbacks and webhooks
@@ -361,6 +409,7 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
         given["generate_unique_id_function"] = _choice(
             given.get("generate_unique_id_function"), self.generate_unique_id_function
         )
+        given["max_body_size"] = _first(given.get("max_body_size"), self.max_body_size)
         given["form_limits"] = {**self.form_limits, **checked_limits(given.get("form_limits"))}
         given["strict_content_type"] = _choice(given.get("strict_content_type"), self.strict_content_type)
         route = (route_class_override or self.route_class)(
@@ -395,7 +444,7 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
             app: a CovetPy, ASGI or WSGI application.
             name: for `url_path_for`.
         """
-        self._register(Mount(self.prefix + path, app, name))
+        self._register(Mount(self.prefix + path, app, name=name))
 
     def host(self, host: str, app: Any, name: str | None = None) -> None:
         """Gives every request for a host to another application.
@@ -422,6 +471,7 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
         deprecated: bool | None = None,
         include_in_schema: bool = True,
         generate_unique_id_function: Any = Default(generate_unique_id),
+        max_body_size: int | None = None,
         form_limits: Mapping[str, Any] | None = None,
     ) -> None:
         """Includes the routes of a router, those too that it gets later.
@@ -437,6 +487,7 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
             deprecated: mark all of them in the OpenAPI document.
             include_in_schema: show them in the OpenAPI document.
             generate_unique_id_function: makes operation ids, where neither route nor router has chosen one.
+            max_body_size: the largest request body, where neither route nor router has chosen one.
             form_limits: limits of forms, where neither route nor router has chosen one.
 
         Raises:
@@ -459,6 +510,7 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
                 "deprecated": deprecated,
                 "include_in_schema": include_in_schema,
                 "generate_unique_id_function": generate_unique_id_function,
+                "max_body_size": max_body_size,
                 "form_limits": checked_limits(form_limits),
             },
         )
@@ -531,7 +583,7 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
                 self.generate_unique_id_function,
             ),
             strict_content_type=_choice(route.declared_strictness, self.strict_content_type),
-            max_body_size=route.max_body_size,
+            max_body_size=_first(route.max_body_size, options["max_body_size"], self.max_body_size),
             form_limits={**self.form_limits, **options["form_limits"], **(route.form_limits or {})},
             cancel_on_disconnect=route.cancel_on_disconnect,
             repeat=route.repeat,
@@ -599,6 +651,10 @@ def _choice(*values: Any) -> Any:
     """The first value that somebody has chosen, else the last placeholder."""
     given = [value for value in values if value is not None]
     return next((value for value in given if not isinstance(value, DefaultPlaceholder)), given[-1])
+
+
+def _first(*values: int | None) -> int | None:
+    return next((value for value in values if value is not None), None)
 
 
 def _declared_model(route: APIRoute) -> Any:

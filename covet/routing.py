@@ -2,9 +2,11 @@
 
 import inspect
 import re
+import sys
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
@@ -144,13 +146,61 @@ class Route:
         """The pattern without its parameters' names; of routes with the same shape the first one counts."""
         return PARAMETER.sub(lambda found: "{" + (found[2] or "str") + "}", self.path)
 
-    def matches(self, path: str) -> bool:
-        """Whether a decoded path fits the pattern; only for requests that the engine did not match."""
+    @property
+    def path_regex(self) -> "re.Pattern[str]":
+        """The pattern as a regular expression for decoded paths."""
         pattern, end = "", 0
         for found in PARAMETER.finditer(self.path):
-            pattern += re.escape(self.path[end : found.start()]) + PATTERNS.get(found[2] or "str", "[^/]+")
+            kind = PATTERNS.get(found[2] or "str", "[^/]+")
+            pattern += f"{re.escape(self.path[end : found.start()])}(?P<{found[1]}>{kind})"
             end = found.end()
-        return re.fullmatch(pattern + re.escape(self.path[end:]), path, re.DOTALL) is not None
+        return re.compile(f"^{pattern}{re.escape(self.path[end:])}$", re.DOTALL)
+
+    def fits(self, path: str) -> bool:
+        """Whether a decoded path fits the pattern; only for requests that the engine did not match."""
+        return self.path_regex.fullmatch(path) is not None
+
+    def matches(self, scope: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Whether a connection is one for this route, for tools that look for its route by themselves.
+
+        Args:
+            scope: an ASGI scope.
+
+        Returns:
+            Match.FULL, Match.PARTIAL if it has another method, or Match.NONE; and what the route adds to the scope.
+        """
+        kinds = match_kinds()
+        method = WEBSOCKET if scope["type"] == "websocket" else scope.get("method")
+        if (
+            method is None
+            or not self.by_path
+            or (WEBSOCKET in (method, *self.methods[:1]) and method not in self.methods)
+        ):
+            return kinds.NONE, {}
+        path, root = scope["path"], scope.get("root_path", "").rstrip("/")
+        if root and path.startswith(root + "/"):
+            path = path[len(root) :]
+        found = self.path_regex.fullmatch(path)
+        if found is None:
+            return kinds.NONE, {}
+        converters = self.converters()
+        params = {name: converters.get(name, str)(value) for name, value in found.groupdict().items()}
+        child = {"endpoint": self.handler, "path_params": {**scope.get("path_params", {}), **params}}
+        return (kinds.FULL if method in self.methods else kinds.PARTIAL), child
+
+
+class Match(Enum):
+    """Whether a route is the one for a connection; PARTIAL if it has other methods."""
+
+    NONE = 0
+    PARTIAL = 1
+    FULL = 2
+
+
+def match_kinds() -> Any:
+    """Match, or Starlette's when it is loaded: tools that compare with its members have loaded it."""
+    starlette = sys.modules.get("starlette.routing")
+    return Match if starlette is None else starlette.Match
 
 
 class NoMatchFound(Exception):
@@ -220,7 +270,7 @@ def all_methods(routes: Sequence[Route]) -> tuple[str, ...]:
 
 def allowed_methods(routes: Sequence[Route], path: str) -> list[str]:
     """The methods of all routes that a decoded path fits, in order."""
-    return sorted({method for route in routes if route.matches(path) for method in route.methods} - {WEBSOCKET})
+    return sorted({method for route in routes if route.fits(path) for method in route.methods} - {WEBSOCKET})
 
 
 _ELSEWHERE = {

@@ -114,13 +114,23 @@ class StaticFiles:
             return self.file_response(*found, scope)
         if self.html:
             if found is not None and stat.S_ISDIR(found[1].st_mode):
-                index = self._found(os.path.join(path, "index.html"))
-                if index is not None and stat.S_ISREG(index[1].st_mode):
+                index = self._file(os.path.join(path, "index.html"))
+                if index is not None:
                     return self._index(index, scope)
-            missing = self._found("404.html")
-            if missing is not None and stat.S_ISREG(missing[1].st_mode):
-                return FileResponse(missing[0], stat_result=missing[1], status_code=404)
+            return self.missing(scope)
         raise HTTPException(404)
+
+    def missing(self, scope: Scope) -> Response:
+        """The response where there is no file, in html mode. Raises HTTPException."""
+        page = self._file("404.html")
+        if page is None:
+            raise HTTPException(404)
+        return FileResponse(page[0], stat_result=page[1], status_code=404)
+
+    def _file(self, path: str) -> tuple[str, os.stat_result] | None:
+        """`_found` for regular files alone."""
+        found = self._found(path)
+        return found if found is not None and stat.S_ISREG(found[1].st_mode) else None
 
     def _index(self, index: tuple[str, os.stat_result], scope: Scope) -> Response:
         if scope["path"].endswith("/"):

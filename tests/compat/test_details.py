@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -184,3 +185,163 @@ def test_middleware_that_refuses_what_it_receives(package: str) -> None:
     assert client.post("/", content=b"a" * 100).json() == 100
     refused = client.post("/", content=b"a" * 101)
     assert (refused.status_code, refused.json(), refused.headers["x-limit"]) == (413, {"detail": "Too much"}, "100")
+
+
+def test_names_of_arguments(package: str) -> None:
+    f = framework(package)
+    app, router = f.FastAPI(), f.APIRouter()
+
+    async def plain(request: Any) -> Any:
+        if "error" in request.query_params:
+            raise ValueError
+        return f.PlainTextResponse("plain")
+
+    async def failed(request: Any, error: Exception) -> Any:
+        return f.PlainTextResponse(type(error).__name__)
+
+    app.add_exception_handler(exc_class_or_status_code=404, handler=failed)
+    app.exception_handler(exc_class_or_status_code=ValueError)(failed)
+    app.add_route("/by-position", plain, ["POST"], "named", False)
+    app.add_route("/by-name", route=plain, name="by name", include_in_schema=False)
+    router.add_route("/of-router", endpoint=plain)
+
+    async def once(websocket):  # type: ignore[no-untyped-def]
+        await websocket.accept()
+        await websocket.send_text("once")
+        await websocket.close()
+
+    router.add_websocket_route("/socket", endpoint=once)
+    app.include_router(router)
+    client = client_of(app, package)
+    assert client.post("/by-position").text == client.get("/by-name").text == client.get("/of-router").text == "plain"
+    with client.websocket_connect("/socket") as socket:
+        assert socket.receive_text() == "once"
+    assert client.get("/nowhere").text == "HTTPException"
+    assert client.get("/by-name?error=1").text == "ValueError"
+    assert app.url_path_for("named") == "/by-position"
+    assert app.openapi()["paths"] == {}
+
+
+def test_limits_of_bodies(package: str) -> None:
+    f = framework(package)
+    app, router = f.FastAPI(), f.APIRouter(max_body_size=50)
+    called: list[int] = []
+
+    @router.post("/router")
+    @router.post("/own", max_body_size=100)
+    async def size(request: f.Request) -> int:
+        called.append(1)
+        return len(await request.body())
+
+    @app.post("/model", max_body_size=10)
+    async def model(numbers: list[int]) -> int:
+        called.append(1)
+        return sum(numbers)
+
+    app.include_router(router)
+    app.include_router(router, prefix="/included", max_body_size=20)
+    client = client_of(app, package)
+
+    def pieces(size: int) -> Iterator[bytes]:
+        yield from [b"1"] * size
+
+    for path, limit in (("/router", 50), ("/own", 100), ("/included/router", 50)):
+        for content in (b"1" * limit, pieces(limit)):
+            assert client.post(path, content=content).json() == limit
+        for content in (b"1" * (limit + 1), pieces(limit + 1)):
+            assert client.post(path, content=content).status_code == 413
+    called.clear()
+    assert client.post("/model", json=[1, 2]).json() == 3
+    assert client.post("/model", json=[10000, 20000]).status_code == 413
+    assert called == [1]
+
+
+def test_routes_that_are_mounted(package: str) -> None:
+    f = framework(package)
+    Mount, APIRoute = of(package, "routing.Mount"), of(package, "routing.APIRoute")
+
+    async def hello() -> str:
+        return "hello"
+
+    app = f.FastAPI(routes=[Mount("/below", routes=[APIRoute("/hello", hello)], name="below")])
+    client = client_of(app, package)
+    assert client.get("/below/hello").json() == "hello"
+    assert client.get("/below/none").status_code == 404
+    assert app.url_path_for("below:hello") == "/below/hello"
+
+
+def test_tools_find_the_route_of_a_request(package: str) -> None:
+    f, match = framework(package), import_module("starlette.routing").Match
+    app = f.FastAPI(openapi_url=None)
+
+    @app.get("/items/{item_id}")
+    async def item(item_id: int) -> None: ...
+
+    @app.websocket("/items/{item_id}")
+    async def socket(websocket: Any) -> None: ...
+
+    def found(kind: str, path: str, method: str = "GET") -> list[Any]:
+        scope = {"type": kind, "path": path, "method": method, "root_path": "", "headers": []}
+        return [route.matches(scope)[0] for route in app.routes]
+
+    assert found("http", "/items/3") == [match.FULL, match.NONE]
+    assert found("http", "/items/3", "POST") == [match.PARTIAL, match.NONE]
+    assert found("http", "/items") == [match.NONE, match.NONE]
+    assert found("websocket", "/items/3") == [match.NONE, match.FULL]
+    assert app.routes[0].path_regex.fullmatch("/items/a b")["item_id"] == "a b"
+
+
+def test_modules_that_are_imported(package: str) -> None:
+    assert of(package, "applications.FastAPI") is framework(package).FastAPI
+    assert of(package, "openapi.models.OAuthFlows")().password is None
+    assert of(package, "logger.logger").name == package
+
+
+def test_builds_of_frontends(package: str, tmp_path: Path) -> None:
+    f = framework(package)
+    (tmp_path / "index.html").write_text("page")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "index.html").write_text("sub")
+    (tmp_path / "app.js").write_text("script")
+    (tmp_path.parent / "secret").write_text("secret")
+    (tmp_path / "link").symlink_to(tmp_path.parent / "secret")
+    app, router = f.FastAPI(), f.APIRouter(prefix="/admin")
+
+    @app.get("/api/items")
+    async def items() -> list[int]:
+        return []
+
+    def refuse(token: str = "") -> None:
+        if token != "t":
+            raise f.HTTPException(401, "no")
+
+    router.frontend("/", directory=tmp_path, fallback=None)
+    app.frontend("/", directory=tmp_path)
+    app.include_router(router, dependencies=[f.Depends(refuse)])
+    client = client_of(app, package, follow_redirects=False)
+    page, anything = {"accept": "text/html;q=0.9, */*"}, {"accept": "*/*"}
+
+    def answer(path: str, headers: dict[str, str] = anything, method: str = "GET") -> tuple[int, str]:
+        response = client.request(method, path, headers=headers)
+        return response.status_code, response.headers.get("location") or response.text
+
+    missing = (404, '{"detail":"Not Found"}')
+    assert answer("/") == (200, "page")
+    assert answer("/app.js") == (200, "script")
+    assert answer("/api/items") == (200, "[]")
+    assert answer("/settings/profile", page) == (200, "page")
+    assert answer("/settings/profile", {"accept": "text/html;q=0"}) == missing
+    assert answer("/settings/profile") == answer("/link") == answer("/%2e%2e/secret") == missing
+    assert answer("/sub") == (307, "http://testserver/sub/")
+    assert answer("/sub/") == (200, "sub")
+    assert answer("/", method="POST")[0] == 405
+    assert answer("/admin/app.js")[0] == 401
+    assert answer("/admin/app.js?token=t") == (200, "script")
+    assert answer("/admin/none?token=t", page) == missing
+    assert list(app.openapi()["paths"]) == ["/api/items"]
+    with pytest.raises(RuntimeError, match="does not exist"):
+        app.frontend("/more", directory=tmp_path / "none")
+    with pytest.raises(RuntimeError, match=r"'404\.html' does not exist"):
+        app.frontend("/more", directory=tmp_path, fallback="404.html")
+    (tmp_path / "404.html").write_text("nothing")
+    assert answer("/none", page) == (404, "nothing")
