@@ -191,6 +191,10 @@ def _other(obj: Any, include: IncEx | None, exclude: IncEx | None, options: Opti
             return str(obj)
     if type(obj).__name__ == "PydanticUndefinedType":
         return None
+    uploads = sys.modules.get("covet.uploads")
+    if uploads is not None and isinstance(obj, uploads.UploadFile):
+        # Without its file: how the server keeps it is nothing that clients should see.
+        return {"filename": obj.filename, "size": obj.size, "headers": dict(obj.headers)}
     try:
         data = dict(obj)
     except Exception as error:

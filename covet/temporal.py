@@ -124,15 +124,21 @@ def parse_time(text: str) -> time:
     return time(hour, minute, second, microsecond, _zone(text, end))
 
 
+def _rounded(number: float) -> int:
+    """The nearest whole number; a half is rounded up, as pydantic does it, not to the even one."""
+    whole = math.floor(number)
+    return whole + (number - whole >= 0.5)
+
+
 def _from_number(text: str) -> datetime:
     if "." in text:
         number = float(text)
         seconds = math.floor(number)
-        microseconds = round((number - seconds) * 1_000_000)
+        microseconds = _rounded((number - seconds) * 1_000_000)
         if abs(number) > MILLISECONDS_FROM:
             milliseconds = math.floor(number)
             seconds, rest = divmod(milliseconds, 1000)
-            microseconds = rest * 1000 + round((number - milliseconds) * 1000)
+            microseconds = rest * 1000 + _rounded((number - milliseconds) * 1000)
     else:
         seconds, microseconds = int(text), 0
         if not -(1 << 63) <= seconds < 1 << 63:
