@@ -9,10 +9,11 @@ import re
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from typing import NoReturn
 
-NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?|[+-]?\.\d+", re.ASCII)
+NUMBER = re.compile(r"[+-]?\d+|[+-]?(?:\d+\.\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECONDS_FROM = 20_000_000_000
 """A number beyond it is in milliseconds, below it in seconds."""
+FARTHEST = float(1 << 63)
 LATEST = 253_402_300_799
 EARLIEST = -62_167_219_200
 MAX_DAYS = 999_999_999
@@ -132,7 +133,7 @@ def _rounded(number: float) -> int:
 
 def _from_number(text: str) -> datetime:
     if "." in text:
-        number = float(text)
+        number = max(-FARTHEST, min(float(text), FARTHEST))  # infinity has no whole seconds
         seconds = math.floor(number)
         microseconds = _rounded((number - seconds) * 1_000_000)
         if abs(number) > MILLISECONDS_FROM:
@@ -204,7 +205,7 @@ def parse_datetime(text: str) -> datetime:
     except Impossible:
         raise
     except BadTime as error:
-        if NUMBER.fullmatch(text) and error.args[0]:
+        if NUMBER.fullmatch(text) and error.args[0] and "." not in text:
             raise
         day = _plain_date(text)
         return datetime(day.year, day.month, day.day)
@@ -220,8 +221,11 @@ def parse_date(text: str) -> date:
         return _plain_date(text)
     except Impossible:
         raise
-    except BadTime:
-        moment = _datetime(text)
+    except BadTime as error:
+        try:
+            moment = _datetime(text)
+        except BadTime as second:
+            raise (second if second.args[0] else error) from None  # a number of too many digits is no time at all
     if moment.time() != time():
         raise Inexact("")
     return moment.date()
