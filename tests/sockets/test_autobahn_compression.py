@@ -75,6 +75,51 @@ def test_12_13_sizes_and_offers(server: Server, offer: str, size: int) -> None:
                 assert small or size < 200 or data != b"*" * size
 
 
+# What Autobahn offers in section 13, 13.1 being section 12's; it always allows the server to ask for the like.
+ALLOWED = "client_no_context_takeover; client_max_window_bits"
+FRESH = f"permessage-deflate; server_no_context_takeover; {ALLOWED}"
+BOTH = f"permessage-deflate; server_no_context_takeover; server_max_window_bits=9; {ALLOWED}"
+OFFERS = {
+    "13.1": f"permessage-deflate; {ALLOWED}",
+    "13.2": FRESH,
+    "13.3": f"permessage-deflate; server_max_window_bits=9; {ALLOWED}",
+    "13.4": f"permessage-deflate; server_max_window_bits=15; {ALLOWED}",
+    "13.5": BOTH,
+    "13.6": f"permessage-deflate; server_no_context_takeover; server_max_window_bits=15; {ALLOWED}",
+    "13.7": f"{BOTH}, {FRESH}, permessage-deflate; {ALLOWED}",
+}
+FRAGMENTS = [(size, 256) for size in (8192, 16384, 32768, 65536, 131072)]
+FRAGMENTS += [(131072, part) for part in (1024, 4096, 32768)]
+
+
+def window(client: Raw, side: str) -> int:
+    """The bits of a side's window that the server has agreed to."""
+    found = re.search(rf"{side}_max_window_bits=(\d+)", agreed(client) or "")
+    return int(found[1]) if found else 15
+
+
+@pytest.mark.parametrize(("size", "part"), [(4096, 0), (131072, 0), *FRAGMENTS])
+@pytest.mark.parametrize("case", OFFERS)
+def test_12_13_fragments_and_the_suites_offers(server: Server, case: str, size: int, part: int) -> None:
+    """12.x.11 to 12.x.18 and the same of section 13: each fragment has so many bytes before it is compressed."""
+    with Raw(server.port, extensions=OFFERS[case]) as client:
+        assert (agreed(client) or "").startswith(AGREED)
+        bits = window(client, "server")
+        if "server_max_window_bits=9;" in OFFERS[case] and case != "13.7":
+            assert bits <= 9
+        for data in samples(size):
+            deflater = zlib.compressobj(6, zlib.DEFLATED, -max(9, window(client, "client")))
+            starts = range(0, size, part or size)
+            for start in starts:
+                small = deflater.compress(data[start : start + (part or size)]) + deflater.flush(zlib.Z_SYNC_FLUSH)
+                last = start == starts[-1]
+                client.send(0 if start else TEXT, small[:-4] if last else small, fin=last, rsv=0 if start else 4)
+            fin, kind, payload = client.frame()
+            assert fin and kind & 0x0F == TEXT
+            back = zlib.decompressobj(-bits).decompress(payload + b"\x00\x00\xff\xff") if kind & COMPRESSED else payload
+            assert back == data
+
+
 @pytest.mark.parametrize(
     "offer",
     [
