@@ -60,6 +60,8 @@ VALID = [
     # 6.5, 6.6.11: what the whole letter is
     GREEK.encode(),
     b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5",
+    *(f"hello{letter}world".encode() for letter in "$\u00a2\u20ac\U00024b62"),
+    *(GREEK[:n].encode() for n in range(1, 5)),
     # 6.7, the first of each length; 6.9, the last of each
     b"\x00",
     b"\xc2\x80",
@@ -80,6 +82,7 @@ VALID = [
     *(chr(code).encode() for code in range(0xFFF9, 0xFFFE)),
 ]
 
+STARTS = [(0xC0, 0xDF), (0xE0, 0xEF), (0xF0, 0xF7), (0xF8, 0xFB), (0xFC, 0xFD)]
 INVALID = [
     # 6.6: the beginning of a letter
     *(GREEK.encode()[:n] for n in (1, 3, 4, 6, 8, 10)),
@@ -94,6 +97,8 @@ INVALID = [
     b"\xf4\x90\x80\x80",
     # 6.12: continuation bytes alone
     *(b"\x80\xbf"[n % 2 : n % 2 + 1] * (n // 2 + 1) for n in range(8)),
+    *((b"\x80\xbf" * 3)[:n] for n in range(2, 7)),
+    bytes(range(0x80, 0xBF)),
     bytes(range(0x80, 0xC0)),
     # 6.13: lonely starts
     b" ".join(bytes([b]) for b in range(0xC0, 0xE0)),
@@ -101,6 +106,8 @@ INVALID = [
     b" ".join(bytes([b]) for b in range(0xF0, 0xF8)),
     b" ".join(bytes([b]) for b in range(0xF8, 0xFC)),
     b"\xfc \xfd ",
+    # the same without the last of each, as the suite has them
+    *(b"".join(bytes([b, 0x20]) for b in range(*ends)) for ends in STARTS),
     # 6.14: the last byte is missing
     b"\xc0",
     b"\xe0\x80",
