@@ -562,7 +562,7 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
             responses={**self.responses, **options["responses"], **route.responses},
             deprecated=route.deprecated or options["deprecated"] or self.deprecated,
             name=route.name,
-            methods=route.methods,
+            methods=list(route.methods),
             operation_id=route.operation_id,
             response_model_include=route.response_model_include,
             response_model_exclude=route.response_model_exclude,

@@ -4,7 +4,7 @@ import inspect
 import re
 import sys
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -51,6 +51,27 @@ def _uuid(text: str) -> Any:
 CONVERTERS: Mapping[str, Callable[[str], Any]] = {"int": int, "float": float, "uuid": _uuid}
 
 
+class MethodSet(Set[str]):
+    """A route's methods: a set, as tools expect it, that keeps their order."""
+
+    __slots__ = ("_methods",)
+
+    def __init__(self, methods: Iterable[str]) -> None:
+        self._methods = tuple(methods)
+
+    def __contains__(self, method: object) -> bool:
+        return method in self._methods
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._methods)
+
+    def __len__(self) -> int:
+        return len(self._methods)
+
+    def __repr__(self) -> str:
+        return "{" + ", ".join(map(repr, self._methods)) + "}"
+
+
 @dataclass(eq=False)
 class Route:
     """One path with its methods, and what answers it.
@@ -73,7 +94,7 @@ class Route:
     """
 
     path: str
-    methods: tuple[str, ...]
+    methods: Collection[str]
     handler: Callable[..., Any] | None = None
     status_code: int = 200
     name: str = ""
@@ -94,6 +115,7 @@ class Route:
 
     def __post_init__(self) -> None:
         self.param_names = path_names(self.path)
+        self.methods = MethodSet(self.methods)
 
     def engine(self, number: int, *, forward: bool = False) -> dict[str, Any]:
         """The route as the engine's configuration has it; with `forward` a constant one goes to a worker too."""
@@ -174,7 +196,7 @@ class Route:
         if (
             method is None
             or not self.by_path
-            or (WEBSOCKET in (method, *self.methods[:1]) and method not in self.methods)
+            or (method not in self.methods and (method == WEBSOCKET or list(self.methods) == [WEBSOCKET]))
         ):
             return kinds.NONE, {}
         path, root = scope["path"], scope.get("root_path", "").rstrip("/")

@@ -288,6 +288,9 @@ def test_tools_find_the_route_of_a_request(package: str) -> None:
     assert found("http", "/items/3", "POST") == [match.PARTIAL, match.NONE]
     assert found("http", "/items") == [match.NONE, match.NONE]
     assert found("websocket", "/items/3") == [match.NONE, match.FULL]
+    methods = app.routes[0].methods
+    assert methods == {"GET"}
+    assert methods & {"GET", "PUT"} == {"GET"}
     assert app.routes[0].path_regex.fullmatch("/items/a b")["item_id"] == "a b"
 
 
