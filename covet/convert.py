@@ -138,7 +138,8 @@ def _uuid_error(text: str) -> str:
     elif text.startswith("urn:uuid:"):
         inner, simple = text[9:], False
     for index, character in enumerate(inner):
-        if character not in "-0123456789abcdefABCDEF":
+        # The crate looks at the lowest byte of a character only.
+        if chr(ord(character) & 0xFF) not in "-0123456789abcdefABCDEF":
             return f"invalid character: found `{character}` at {len(inner[:index].encode())}"
     groups = [len(group) for group in inner.split("-")]
     if len(groups) == 1 and simple:

@@ -141,7 +141,8 @@ def _from_number(text: str) -> datetime:
             seconds, rest = divmod(milliseconds, 1000)
             microseconds = rest * 1000 + _rounded((number - milliseconds) * 1000)
     else:
-        seconds, microseconds = int(text), 0
+        # Python refuses to convert thousands of digits; no time has that many.
+        seconds, microseconds = int(text) if len(text) < 1000 else 1 << 63, 0
         if not -(1 << 63) <= seconds < 1 << 63:
             raise BadTime("")
         if abs(seconds) > MILLISECONDS_FROM:

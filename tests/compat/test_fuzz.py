@@ -142,6 +142,7 @@ def both() -> Iterator[Both]:
 
 
 SAMPLES = [
+    "\u0130",
     "0.0078125", "-0.0078125", "9223372036854775807", "9223372036854775808", "99999999999999999999.5",
     "9" * 400 + ".5", "8.64e4", "1.5E400",
     "", " ", "0", "-0", "1", "+1", "007", "1_000", "1.0", "1.5", ".5", "1.", "1e3", "1E400", "-1e-400", "inf",
@@ -203,6 +204,15 @@ def test_query_values(both: Both, name: str, value: str, place: str) -> None:
     if place == "undeclared" and name not in ONE_LINE:
         place = "query"
     same(both.ask(f"/{place}/{name}", b"v=" + quote(value, safe="").encode()), name)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_odd_values(both: Both, name: str) -> None:
+    """Each of the samples for each type, whatever is generated."""
+    for value in SAMPLES:
+        same(both.ask(f"/query/{name}", b"v=" + quote(value, safe="").encode()), name)
+        if name in ONE_LINE:
+            same(both.ask(f"/undeclared/{name}", b"v=" + quote(value, safe="").encode()), name)
 
 
 @FAST
