@@ -3,7 +3,7 @@
 `core.py` binds the C types of `covet._worker`; this stub is their contract.
 """
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from types import CoroutineType
 from typing import Any, Final
 
@@ -101,6 +101,11 @@ class Exchange:
         """Calls `callback` once when there is news: body bytes, room to send, or cancellation.
 
         If there is news already (see `read`, `send`, `cancelled`) it may be called at once.
+        """
+    def news(self) -> Awaitable[None]:
+        """As `wait`, for a task to await: it goes on as soon as the news is taken.
+
+        Several tasks may wait, each for one of its own. There is news at once if there was some before.
         """
     def on_cancel(self, callback: Callable[[], object] | None, /) -> None:
         """Calls `callback` once if the client goes away before the exchange is done."""

@@ -443,6 +443,9 @@ class EngineRequest(Request):
 
 async def news_of(x: Exchange) -> None:
     """Waits until there is news of an exchange: body bytes, room to send, or cancellation."""
+    if isinstance(x, Exchange):
+        await x.news()
+        return
     future = asyncio.get_running_loop().create_future()
 
     def came() -> None:

@@ -1,6 +1,5 @@
 """What a WebSocket needs of its server, and how the engine gives it."""
 
-import asyncio
 from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol
 
@@ -69,11 +68,10 @@ class EngineSocket:
         x: its exchange.
     """
 
-    __slots__ = ("_denial", "_waiters", "head")
+    __slots__ = ("_denial", "head")
 
     def __init__(self, x: Exchange) -> None:
         self.head = x
-        self._waiters: list[asyncio.Future[None]] = []
         self._denial: tuple[int, bytes, int] | None = None
 
     async def connect(self) -> None:
@@ -88,7 +86,7 @@ class EngineSocket:
     async def receive(self) -> str | bytes | Closing:
         x = self.head
         while (message := x.message()) is None:
-            await self._news()
+            await x.news()
         return Closing(message, x.close_reason) if type(message) is int else message  # type: ignore[return-value]
 
     async def send(self, kind: int, data: Any) -> None:
@@ -98,8 +96,13 @@ class EngineSocket:
                 return
         except BodyBroken:
             raise ClientDisconnected("the WebSocket's client has gone") from None
+        await self.sent()
+
+    async def sent(self) -> None:
+        """Waits as long as something waits for room."""
+        x = self.head
         while x.waiting and not x.ended:
-            await self._news()
+            await x.news()
 
     async def close(self, code: int, reason: str) -> None:
         x = self.head
@@ -124,7 +127,7 @@ class EngineSocket:
         while len(rest) and not x.lost:
             rest = rest[x.send(rest) :]
             if len(rest):
-                await self._news()
+                await x.news()
         if not more:
             x.finish()
 
@@ -133,16 +136,3 @@ class EngineSocket:
 
     def unsubscribe(self, topic: str) -> None:
         self.head.unsubscribe(topic)
-
-    async def _news(self) -> None:
-        """Waits until something has changed: a message, room to send, the end."""
-        future = asyncio.get_running_loop().create_future()
-        self._waiters.append(future)
-        self.head.wait(self._wake)
-        await future
-
-    def _wake(self) -> None:
-        waiters, self._waiters = self._waiters, []
-        for future in waiters:
-            if not future.done():
-                future.set_result(None)

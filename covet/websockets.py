@@ -6,6 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
 from covet.connection import HTTPConnection
+from covet.core import BodyBroken
 from covet.datastructures import Headers, QueryParams
 from covet.exceptions import WebSocketDisconnect as WebSocketDisconnect
 from covet.socketport import ABNORMAL, BINARY, TEXT, Closing, SocketPort
@@ -15,9 +16,12 @@ if TYPE_CHECKING:
     from covet.core import Exchange
     from covet.requests import Context
     from covet.responses import Response
+    from covet.socketport import EngineSocket
 
 Message = MutableMapping[str, Any]
 Mode = Literal["text", "binary"]
+
+NO_TEXT, NO_BYTES = "text: the message is binary", "bytes: the message is text"
 
 DENIAL = "websocket.http.response"
 HANDSHAKE = ("websocket.accept", "websocket.close", f"{DENIAL}.start")
@@ -229,14 +233,14 @@ class WebSocket(HTTPConnection):
         message = await self._message()
         if isinstance(message, str):
             return message
-        raise KeyError("text: the message is binary")
+        raise KeyError(NO_TEXT)
 
     async def receive_bytes(self) -> bytes:
         """The next message, which must be binary. Raises as `receive_text`."""
         message = await self._message()
         if isinstance(message, bytes):
             return message
-        raise KeyError("bytes: the message is text")
+        raise KeyError(NO_BYTES)
 
     async def receive_json(self, mode: Mode = "text") -> Any:
         """The value of the next message, which must be JSON.
@@ -254,7 +258,10 @@ class WebSocket(HTTPConnection):
         """The messages, which must be text, until the client disconnects."""
         try:
             while True:
-                yield await self.receive_text()
+                message = await self._message()
+                if not isinstance(message, str):
+                    raise KeyError(NO_TEXT)
+                yield message
         except WebSocketDisconnect:
             pass
 
@@ -262,7 +269,10 @@ class WebSocket(HTTPConnection):
         """The messages, which must be binary, until the client disconnects."""
         try:
             while True:
-                yield await self.receive_bytes()
+                message = await self._message()
+                if not isinstance(message, bytes):
+                    raise KeyError(NO_BYTES)
+                yield message
         except WebSocketDisconnect:
             pass
 
@@ -325,9 +335,10 @@ class EngineWebSocket(WebSocket):
         context: what the requests of the application have in common.
     """
 
-    __slots__ = ("_context", "_path_params", "_scope", "_x")
+    __slots__ = ("_context", "_engine", "_path_params", "_scope", "_x")
 
-    def __init__(self, port: SocketPort, context: "Context") -> None:
+    def __init__(self, port: "EngineSocket", context: "Context") -> None:
+        self._engine = port
         self._x = port.head
         self._context = context
         self._scope: MutableMapping[str, Any] | None = None
@@ -354,6 +365,32 @@ class EngineWebSocket(WebSocket):
     def scope(self, scope: MutableMapping[str, Any]) -> None:
         self._scope = scope
         self._forget()
+
+    # What each message takes, without the port's coroutines in between.
+
+    async def _message(self) -> str | bytes:
+        open_ = WebSocketState.CONNECTED
+        if self.application_state is not open_ or self.client_state is not open_:
+            return await super()._message()
+        x = self._x
+        while (message := x.message()) is None:
+            await x.news()
+        if type(message) is int:
+            self.client_state = WebSocketState.DISCONNECTED
+            raise WebSocketDisconnect(message, x.close_reason)
+        return message  # type: ignore[return-value]
+
+    async def _send(self, kind: int, data: Any) -> None:
+        if self.application_state is not WebSocketState.CONNECTED:
+            await super()._send(kind, data)
+            return
+        try:
+            if self._x.push(kind, data):
+                return
+        except BodyBroken:
+            self.application_state = WebSocketState.DISCONNECTED
+            raise WebSocketDisconnect(ABNORMAL) from None
+        await self._engine.sent()
 
     @property
     def app(self) -> "CovetPy":

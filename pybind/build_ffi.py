@@ -22,6 +22,7 @@ SOURCES = (
     "respond.c",
     "outcome.c",
     "pieces.c",
+    "arrival.c",
     "driver.c",
     "lane.c",
     "drain.c",

@@ -100,6 +100,7 @@ void exchange_settle(Exchange *x) {
         exchange_leave(x, slot);
     }
     call_once(r, &waiter); /* it would wait for ever */
+    arrivals_come_soon(&x->arrivals);
 }
 
 int exchange_told_to_stop(const Exchange *x) {
@@ -127,10 +128,11 @@ void exchange_news(Exchange *x) {
     if (x->live != NULL && exchange_told_to_stop(x)) {
         call_once(x->runner, &x->on_cancel);
     }
-    if (x->waiter == NULL) {
+    if (x->waiter == NULL && x->arrivals == NULL) {
         x->news = 1;
     }
     call_once(x->runner, &x->waiter);
+    arrivals_come(&x->arrivals);
 }
 
 static void exchange_dealloc(PyObject *self) {
@@ -138,6 +140,7 @@ static void exchange_dealloc(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
     Py_CLEAR(x->state);
     Py_CLEAR(x->waiter);
+    arrivals_drop(&x->arrivals);
     Py_CLEAR(x->on_cancel);
     exchange_drop_kept(x);
     socket_drop_waiting(x);
@@ -184,6 +187,18 @@ static PyObject *exchange_wait(PyObject *self, PyObject *callback) {
     Py_RETURN_NONE;
 }
 
+static PyObject *exchange_arrival(PyObject *self, PyObject *unused) {
+    Exchange *x = (Exchange *)self;
+    (void)unused;
+    if (x->live == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the exchange is over: there will be no news of it");
+        return NULL;
+    }
+    int come = x->news || exchange_lost(x);
+    x->news = 0;
+    return arrival_new(x->runner, &x->arrivals, come);
+}
+
 static PyObject *exchange_on_cancel(PyObject *self, PyObject *callback) {
     Exchange *x = (Exchange *)self;
     if (x->live == NULL) {
@@ -215,6 +230,7 @@ static PyMethodDef exchange_methods[] = {
     {"body_whole", exchange_body_whole, METH_NOARGS, NULL},
     {"read", exchange_read, METH_NOARGS, NULL},
     {"wait", exchange_wait, METH_O, NULL},
+    {"news", exchange_arrival, METH_NOARGS, NULL},
     {"on_cancel", exchange_on_cancel, METH_O, NULL},
     {"respond", exchange_respond, METH_VARARGS, NULL},
     {"start", exchange_start, METH_VARARGS, NULL},

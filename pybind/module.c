@@ -16,6 +16,8 @@ static void types_free(PyObject *capsule) {
     }
     Py_CLEAR(t->exchange);
     Py_CLEAR(t->driver);
+    Py_CLEAR(t->arrival);
+    Py_CLEAR(t->run_name);
     Py_CLEAR(t->bad);
     Py_CLEAR(t->broken);
     Py_CLEAR(t->too_large);
@@ -35,10 +37,12 @@ static int fill_types(Types *t) {
     }
     t->exchange = (PyTypeObject *)PyType_FromSpec(&exchange_spec);
     t->driver = (PyTypeObject *)PyType_FromSpec(&driver_spec);
+    t->arrival = (PyTypeObject *)PyType_FromSpec(&arrival_spec);
+    t->run_name = PyUnicode_InternFromString("run");
     t->bad = PyObject_CallNoArgs((PyObject *)&PyBaseObject_Type);
     t->broken = PyErr_NewException("covet.core.BodyBroken", NULL, NULL);
     t->too_large = PyErr_NewException("covet.core.BodyTooLarge", NULL, NULL);
-    return t->exchange && t->driver && t->bad && t->broken && t->too_large && scope_fields_init(t);
+    return t->exchange && t->driver && t->arrival && t->run_name && t->bad && t->broken && t->too_large && scope_fields_init(t);
 }
 
 static PyObject *make_types(void) {

@@ -29,6 +29,7 @@ enum { STAGE_HANDLER = 0, STAGE_RENDER = 1, STAGE_FAIL = 2 };
 
 typedef struct Runner Runner;
 typedef struct Exchange Exchange;
+typedef struct Arrival Arrival;
 
 /* A response body that goes out in pieces. */
 typedef struct {
@@ -58,6 +59,7 @@ struct Exchange {
     uint8_t *copy; /* owns slot and data after the end */
     PyObject *state;
     PyObject *waiter;
+    Arrival *arrivals; /* what tasks wait for; owned */
     PyObject *on_cancel;
     Kept *kept;
     Exchange *next_starved;
@@ -119,7 +121,8 @@ typedef struct {
 
 /* The module's types and objects; one for each binding, never static. */
 typedef struct {
-    PyTypeObject *exchange, *driver;
+    PyTypeObject *exchange, *driver, *arrival;
+    PyObject *run_name; /* "run" */
     PyObject *bad, *broken, *too_large;
     PyObject *methods[NUM_METHODS];
     struct {
@@ -219,6 +222,13 @@ void exchange_drop_kept(Exchange *x);
 void exchange_say(Exchange *x, uint32_t flags); /* tells now, and what was left unsaid */
 /* Writes the head of a response. 0: an exception is set. */
 int exchange_head(Exchange *x, int status, int media, const uint8_t *fields, size_t len, int64_t length);
+
+/* arrival.c */
+extern PyType_Spec arrival_spec;
+PyObject *arrival_new(Runner *r, Arrival **list, int come); /* on the list, unless it has come */
+void arrivals_come(Arrival **list);      /* their tasks go on at once; no task may be current */
+void arrivals_come_soon(Arrival **list); /* at the event loop's next turn */
+void arrivals_drop(Arrival **list);
 
 /* pieces.c */
 int ring_is_full(const covet_slot *s);
