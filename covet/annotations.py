@@ -54,6 +54,15 @@ def bare(annotation: Any) -> Any:
             return annotation
 
 
+def mentions(annotation: Any, name: Any) -> bool:
+    """Whether a name that `type` gives stands anywhere in an annotation."""
+    if annotation is name or getattr(annotation, "__forward_arg__", None) == name.__name__:
+        return True
+    if type(annotation).__name__ == "TypeAliasType":
+        return False
+    return any(mentions(argument, name) for argument in get_args(annotation))
+
+
 def members(annotation: Any) -> tuple[Any, ...]:
     """The members of a union, or the annotation alone."""
     annotation = bare(annotation)

@@ -1,11 +1,12 @@
 """The body of a request: read once, before anything else, and then divided among the parameters that want it."""
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
-from covet.annotations import is_bytes, is_bytes_sequence, is_upload, sequence_of
+from covet.annotations import is_bytes, is_bytes_sequence, is_upload, members, sequence_of
 from covet.exceptions import HTTPException, RequestValidationError
+from covet.formunions import union_models
 from covet.modelfield import Errors, ModelField, fields_of_model, missing
 from covet.params import UNSET, File, Form
 from covet.values import Values, extras
@@ -81,15 +82,18 @@ def _embeds(fields: Sequence[ModelField]) -> bool:
     if len({field.name for field in fields}) > 1:
         return True
     first = fields[0]
+    if form_models(first) and any(field.declared is not first.declared for field in fields):
+        return True  # dependencies use one name for different models
     if getattr(first.param, "embed", None):
         return True
     return isinstance(first.param, Form) and not form_models(first)
 
 
 def form_models(field: ModelField) -> list[Any]:
-    """The pydantic model that a form is as a whole."""
-    whole = isinstance(field.param, Form) and not getattr(field.param, "embed", None)
-    return [field.model] if whole and field.model is not None else []
+    """The pydantic models of which a form is one as a whole."""
+    if not isinstance(field.param, Form) or field.param.embed or field.is_json:
+        return []
+    return [field.model] if field.model is not None else union_models(field.annotation)
 
 
 async def take_body(fields: Sequence[ModelField], plan: BodyPlan, body: Any, values: Values, errors: Errors) -> None:
@@ -149,15 +153,27 @@ async def _picked(fields: Sequence[ModelField], form: Any) -> dict[str, tuple[st
 
 
 async def _form_model(field: ModelField, form: Any) -> Any:
-    parts = fields_of_model(field.model)
-    names = {alias for part in parts for alias in part.aliases}
-    keeps = field.model.model_config.get("extra") in ("allow", "forbid")
-    if field.annotation is not field.model and names.isdisjoint(form) and not (keeps and form):
+    models = form_models(field)
+    if type(None) in members(field.annotation) and not any(_has_some(form, model) for model in models):
         return UNSET
+    # Of several models each picks its own.
+    parts = fields_of_model(models[0]) if len(models) == 1 else []
     return {alias: value async for alias, value, _ in _form_items(parts, form)}
 
 
+def _has_some(form: Any, model: Any) -> bool:
+    """Whether a form has anything for a model."""
+    names = {alias for part in fields_of_model(model) for alias in part.aliases}
+    return not names.isdisjoint(form) or (model.model_config.get("extra") in ("allow", "forbid") and bool(form))
+
+
 async def _form_items(fields: Sequence[ModelField], form: Any) -> AsyncIterator[tuple[str, Any, ModelField | None]]:
+    """What a form has; uploaded files as bytes where that is wanted."""
+    for alias, value, field in form_items(fields, form):
+        yield alias, await _as_bytes(field, value) if field and isinstance(field.param, File) else value, field
+
+
+def form_items(fields: Sequence[ModelField], form: Any) -> Iterator[tuple[str, Any, ModelField | None]]:
     """What a form has, for each field and under names that no field has."""
     done: set[str] = set()
     for field in fields:
@@ -165,8 +181,6 @@ async def _form_items(fields: Sequence[ModelField], form: Any) -> AsyncIterator[
         for alias in field.aliases:
             value = _form_value(field, form, alias)
             if value is not UNSET:
-                if isinstance(field.param, File):
-                    value = await _as_bytes(field, value)
                 yield alias, value, field
                 break
     for key, value in extras(form, done):

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Annotated, Any, ForwardRef, get_args, get_origin
 
-from covet.annotations import holds_upload, is_scalar, is_scalar_sequence, model_type, special_kind
+from covet.annotations import bare, holds_upload, is_scalar, is_scalar_sequence, mentions, model_type, special_kind
 from covet.exceptions import DependencyScopeError
+from covet.formunions import by_branch
 from covet.modelfield import ModelField
 from covet.params import (
     UNSET,
@@ -20,6 +21,7 @@ from covet.params import (
     Depends,
     FieldDeclaration,
     File,
+    Form,
     Header,
     Param,
     Path,
@@ -241,7 +243,7 @@ def _named(call: Any) -> str:
 
 def _analyze(dependant: Dependant, parameter: inspect.Parameter, path_names: Sequence[str]) -> None:
     where = f"{'' if dependant.depends is None else _named(dependant.call) + ': '}parameter {parameter.name!r}"
-    annotation = Any if parameter.annotation is EMPTY else parameter.annotation
+    annotation = Any if parameter.annotation is EMPTY else _unnamed(parameter.annotation)
     kind, param, depends = _declaration(annotation, parameter.default, where)
     if depends is not None:
         _add_dependency(dependant, parameter.name, depends, kind, path_names)
@@ -258,6 +260,7 @@ def _analyze(dependant: Dependant, parameter: inspect.Parameter, path_names: Seq
         default = parameter.default.default
     if param is None:
         param = _inferred(kind, in_path)
+        param.adopt(_extras(annotation))
     if isinstance(param, Path) != in_path:
         raise TypeError(
             f"{where}: it is in the path and cannot be a {type(param).__name__}"
@@ -266,31 +269,54 @@ def _analyze(dependant: Dependant, parameter: inspect.Parameter, path_names: Seq
         )
     if in_path:
         default = UNSET
+    if isinstance(param, Form) and not param.embed:
+        annotation = by_branch(annotation)
     _add_field(dependant, ModelField(
         parameter.name, annotation, param=param, default=default, alias=_alias(parameter.name, param, path_names)
     ), where)  # fmt: skip
 
 
+def _unnamed(annotation: Any) -> Any:
+    """What a name that `type` gives stands for, unless that mentions the name again."""
+    if type(annotation).__name__ != "TypeAliasType" or mentions(annotation.__value__, annotation):
+        return annotation
+    return annotation.__value__
+
+
 def _declaration(annotation: Any, default: Any, where: str) -> tuple[Any, FieldDeclaration | None, Depends | None]:
     """The type, and how the parameter is declared: in `Annotated` or as its default."""
-    kind: Any = annotation
-    extras: Sequence[Any] = ()
-    while type(kind).__name__ == "TypeAliasType":
-        kind = kind.__value__
-    if get_origin(kind) is Annotated:
-        kind, *extras = get_args(kind)
+    kind, extras = bare(annotation), _extras(annotation)
     declared: list[Any] = [extra for extra in extras if isinstance(extra, (FieldDeclaration, Depends))][-1:]
     if isinstance(default, (FieldDeclaration, Depends)):
         if declared:
             raise TypeError(f"{where}: declared in Annotated and as a default")
         declared = [default]
-    elif declared and isinstance(declared[0], FieldDeclaration) and declared[0].default is not UNSET:
+    elif declared and isinstance(declared[0], FieldDeclaration) and any(map(_has_default, extras)):
         raise TypeError(f"{where}: give the default with `=`, not in {type(declared[0]).__name__}() within Annotated")
     if not declared:
         return kind, None, None
     if isinstance(declared[0], Depends):
         return kind, None, declared[0]
-    return kind, copy.copy(declared[0]), None
+    param: FieldDeclaration = copy.copy(declared[0])
+    if param is not default:
+        param.options = dict(param.options)
+        param.adopt(extras)
+    return kind, param, None
+
+
+def _has_default(extra: Any) -> bool:
+    """Whether a declaration, or pydantic's, says what the value is if the request has none."""
+    if isinstance(extra, FieldDeclaration):
+        return extra.default is not UNSET
+    is_field = type(extra).__name__ == "FieldInfo"
+    return is_field and extra.default is not ... and type(extra.default).__name__ != "PydanticUndefinedType"
+
+
+def _extras(annotation: Any) -> Sequence[Any]:
+    """What `Annotated` adds to a parameter's type."""
+    while type(annotation).__name__ == "TypeAliasType":
+        annotation = annotation.__value__
+    return get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
 
 
 def _alias_in(param: FieldDeclaration, path_names: Sequence[str]) -> str | None:

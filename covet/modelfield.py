@@ -58,6 +58,7 @@ class ModelField:
         self.mode = mode
         self.config = config
         self.annotation, self._metadata = _split(annotation)
+        self._declared = _undeclared(annotation)
         self.default = default
         self.alias = alias or self.param.alias or name
         self._default_factory = self.param.options.get("default_factory")
@@ -120,17 +121,17 @@ class ModelField:
         """Fields of one type without constraints share what pydantic makes of it."""
         if self.is_constrained or self.config:
             return self.adapter
-        key = id(self.annotation)
+        key = id(self._declared)
         found = _adapters.get(key)
         if found is None:
             # The annotation is kept too, so that nothing else gets its id.
-            found = _adapters[key] = (self._make_adapter(), self.annotation)
+            found = _adapters[key] = (self._make_adapter(), self._declared)
         return found[0]
 
     def _make_adapter(self) -> Any:
         from pydantic import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeAdapter
 
-        arguments = (self.annotation, *self._metadata, self.field_info())
+        arguments = (self._declared, self.field_info())
         with warnings.catch_warnings():
             # Aliases and defaults are ours to apply; pydantic warns that a bare type does not use them.
             warnings.simplefilter("ignore")
@@ -154,8 +155,8 @@ class ModelField:
             and not (is_model(kind) or is_struct(kind) or is_upload(kind) or is_dataclass(kind))
         )
 
-    def field_info(self) -> Any:
-        """What is declared, as pydantic's FieldInfo."""
+    def field_info(self, **changes: Any) -> Any:
+        """What is declared, as pydantic's FieldInfo; `changes` are options of its own."""
         from pydantic import Field
 
         options = dict(self.param.options)
@@ -165,7 +166,7 @@ class ModelField:
             options["validation_alias"] = self.param.validation_alias
         if not self.required and self._default_factory is None:
             options["default"] = self.default
-        return Field(**options)
+        return Field(**{**options, **changes})
 
     @property
     def is_constrained(self) -> bool:
@@ -224,8 +225,13 @@ class ModelField:
             return None
 
     @property
+    def declared(self) -> Any:
+        """The type with its constraints, as it was written: names that `type` gives are in the OpenAPI document."""
+        return self._declared
+
+    @property
     def whole(self) -> Any:
-        """The type with its constraints."""
+        """The type with its constraints, but without names given to it by `type`."""
         arguments = (self.annotation, *self._metadata)
         return Annotated[arguments] if self._metadata else self.annotation
 
@@ -260,6 +266,15 @@ def _split(annotation: Any) -> tuple[Any, list[Any]]:
             return annotation, metadata
         annotation, *extras = get_args(annotation)
         metadata[:0] = [extra for extra in extras if not _is_declaration(extra)]
+
+
+def _undeclared(annotation: Any) -> Any:
+    """The annotation without declarations of ours."""
+    if get_origin(annotation) is not Annotated:
+        return annotation
+    kind, *extras = get_args(annotation)
+    arguments = (kind, *(extra for extra in extras if not _is_declaration(extra)))
+    return Annotated[arguments] if len(arguments) > 1 else kind
 
 
 def _is_declaration(extra: object) -> bool:

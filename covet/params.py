@@ -87,6 +87,30 @@ class FieldDeclaration:
         }
         self.options.pop("annotation", None)
 
+    def adopt(self, extras: Sequence[Any]) -> None:
+        """Takes over what pydantic's `Field` says in the same `Annotated`; of two that say the same the later counts.
+
+        Args:
+            extras: what the `Annotated` has beside the type.
+        """
+        passed = not any(isinstance(extra, FieldDeclaration) for extra in extras)
+        for extra in extras:
+            passed = passed or isinstance(extra, FieldDeclaration)
+            if type(extra).__name__ == "FieldInfo":
+                self._adopt(extra, over=passed)
+
+    def _adopt(self, field: Any, *, over: bool) -> None:
+        if over or (self.alias is None and self.validation_alias is None):
+            self.alias = field.alias or self.alias
+            if field.validation_alias is not None:
+                self.validation_alias = field.validation_alias
+            if field.serialization_alias is not None:
+                self.options["serialization_alias"] = field.serialization_alias
+        for name in ("title", "description", "deprecated", "examples", "default_factory"):
+            value = getattr(field, name)
+            if value is not None and (over or name not in self.options):
+                self.options[name] = value
+
     @property
     def title(self) -> str | None:
         """The title in the OpenAPI document."""

@@ -13,6 +13,7 @@ from covet.dependant import Dependant, is_security_scheme
 from covet.dispatch import NO_BODY
 from covet.encoders import jsonable_encoder
 from covet.modelfield import ModelField
+from covet.openapi.forms import form_model, may_be_absent
 from covet.openapi.schemas import REF_PREFIX, Schemas, body_model, flat_fields
 from covet.params import UNSET, Body, File, Form, Header
 from covet.responses import JSONResponse
@@ -90,8 +91,7 @@ class Operation:
             return None, ""
         params = [field.param for field in fields if isinstance(field.param, Body)]
         if not BodyPlan(fields).embed:
-            return fields[0], params[0].media_type
-        unique = list({field.name: field for field in fields}.values())
+            return self._whole_body(fields[0]), params[0].media_type
         if any(isinstance(param, File) for param in params):
             media_type = File.default_media_type
         elif forms := [param for param in params if isinstance(param, Form)]:
@@ -103,7 +103,13 @@ class Operation:
         else:
             found = {param.media_type for param in params}
             media_type = found.pop() if len(found) == 1 else Body.default_media_type
-        return body_model(self.route.unique_id, unique), media_type
+        return body_model(self.route.unique_id, fields), media_type
+
+    def _whole_body(self, field: ModelField) -> ModelField:
+        if not may_be_absent(field):
+            return field
+        model = form_model(f"Body_{self.route.unique_id}", [field])
+        return ModelField(field.name, model, param=field.param, default=field.default)
 
     @property
     def fields(self) -> list[ModelField]:

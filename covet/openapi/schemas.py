@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from covet.annotations import bare, is_kind, is_struct
+from covet.bodies import form_models
 from covet.modelfield import ModelField, fields_of_model
 from covet.params import UNSET, FieldDeclaration
 
@@ -91,9 +92,16 @@ class Schemas:
         """
         schema = copy.copy(self._found[id(field)])
         if "$ref" not in schema:
-            name = alias or (field.aliases[0] if field.mode == "validation" else field.serialization_alias)
+            name = alias or _name(field)
             schema["title"] = field.param.title or name.title().replace("_", " ")
         return schema
+
+
+def _name(field: ModelField) -> str:
+    if field.mode == "serialization":
+        return field.serialization_alias
+    validation = field.param.validation_alias
+    return validation if isinstance(validation, str) else field.alias
 
 
 def _has_computed(field: ModelField) -> bool:
@@ -148,20 +156,27 @@ def body_model(name: str, fields: Sequence[ModelField]) -> ModelField:
 
     Args:
         name: the operation's id.
-        fields: the members.
+        fields: the members; of two with the same name the later counts, unless there are models of forms.
     """
-    from pydantic import create_model
-    from pydantic.fields import FieldInfo
+    if any(map(form_models, fields)):
+        from covet.openapi.forms import form_model
 
-    members: dict[str, Any] = {}
-    for field in fields:
-        info: FieldInfo = field.field_info()
-        if field.param.alias is None and field.alias != field.name:
-            info.alias = info.validation_alias = info.serialization_alias = field.alias
-        members[field.name] = (field.whole, info)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model: Any = create_model(f"Body_{name}", **members)
+        model: Any = form_model(f"Body_{name}", fields)
+    else:
+        model = _plain_body(f"Body_{name}", fields)
     required = any(field.required for field in fields)
     declaration = FieldDeclaration(alias="body")
     return ModelField("body", model, param=declaration, default=UNSET if required else None)
+
+
+def _plain_body(name: str, fields: Sequence[ModelField]) -> Any:
+    from pydantic import create_model
+
+    members: dict[str, Any] = {}
+    for field in fields:
+        own = field.alias if field.param.alias is None and field.alias != field.name else None
+        names = {} if own is None else {"alias": own, "validation_alias": own, "serialization_alias": own}
+        members[field.name] = (field.declared, field.field_info(**names))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return create_model(name, **members)

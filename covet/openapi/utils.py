@@ -52,8 +52,8 @@ def get_openapi(
         "summary": summary,
         "description": description,
         "termsOfService": terms_of_service,
-        "contact": contact,
-        "license": license_info,
+        "contact": _with_url(contact),
+        "license": _with_url(license_info),
         "version": version,
     }
     document: dict[str, Any] = {
@@ -75,9 +75,9 @@ def get_openapi(
     if components:
         document["components"] = components
     if tags:
-        document["tags"] = list(tags)
+        document["tags"] = [_with_documentation(tag) for tag in tags]
     if external_docs:
-        document["externalDocs"] = external_docs
+        document["externalDocs"] = _with_url(external_docs)
     encoded: dict[str, Any] = jsonable_encoder(document, by_alias=True, exclude_none=True)
     return encoded
 
@@ -87,3 +87,19 @@ def _paths(writer: Writer, operations: Sequence[Operation]) -> dict[str, Any]:
     for operation in operations:
         paths.setdefault(operation.route.path_format, {}).update(writer.path(operation))
     return paths
+
+
+def _with_url(described: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The same with its URL in normal form, as FastAPI has it."""
+    if not described or not isinstance(described.get("url"), str):
+        return described
+    from pydantic import AnyUrl, TypeAdapter, ValidationError
+
+    try:
+        return {**described, "url": str(TypeAdapter(AnyUrl).validate_python(described["url"]))}
+    except ValidationError:
+        return described
+
+
+def _with_documentation(tag: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**tag, "externalDocs": _with_url(tag["externalDocs"])} if tag.get("externalDocs") else tag

@@ -14,7 +14,8 @@ NAMES = {
     "exceptions": "RequestValidationError ResponseValidationError",
     "security": (
         "APIKeyCookie APIKeyHeader APIKeyQuery HTTPAuthorizationCredentials HTTPBasic HTTPBasicCredentials HTTPBearer "
-        "HTTPDigest OAuth2PasswordBearer OAuth2PasswordRequestForm OpenIdConnect SecurityScopes"
+        "HTTPDigest OAuth2AuthorizationCodeBearer OAuth2PasswordBearer OAuth2PasswordRequestForm OpenIdConnect "
+        "SecurityScopes"
     ),
 }
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, computed_field
 
 from covet import APIRouter, Cookie, CovetPy, Header, Path, PlainTextResponse, Query
 from covet.testclient import TestClient
+from openapi.applications import APPLICATIONS
 
 
 def drop_unasked(theirs: dict[str, Any], ours: dict[str, Any]) -> None:
@@ -49,6 +50,12 @@ def documents(build: Any, **options: Any) -> tuple[dict[str, Any], dict[str, Any
 @pytest.mark.parametrize("area", AREAS)
 def test_same_document(area: str) -> None:
     theirs, ours = documents(import_module(f"compat.{area}").build)
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("build", APPLICATIONS)
+def test_same_document_of_everything_there_is(build: Any) -> None:
+    theirs, ours = documents(build)
     assert ours == theirs
 
 
