@@ -51,14 +51,13 @@ class ModelField:
         config: Any = None,
     ) -> None:
         self.uses_structs = has_struct(annotation)
-        if not self.uses_structs:
-            annotation = for_pydantic(annotation)
         self.name = name
         self.param = FieldDeclaration() if param is None else param
         self.mode = mode
         self.config = config
         self.annotation, self._metadata = _split(annotation)
         self._declared = _undeclared(annotation)
+        self._for_pydantic: Any = None
         self.default = default
         self.alias = alias or self.param.alias or name
         self._default_factory = self.param.options.get("default_factory")
@@ -131,7 +130,7 @@ class ModelField:
     def _make_adapter(self) -> Any:
         from pydantic import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeAdapter
 
-        arguments = (self._declared, self.field_info())
+        arguments = (self.declared, self.field_info())
         with warnings.catch_warnings():
             # Aliases and defaults are ours to apply; pydantic warns that a bare type does not use them.
             warnings.simplefilter("ignore")
@@ -227,7 +226,11 @@ class ModelField:
     @property
     def declared(self) -> Any:
         """The type with its constraints, as it was written: names that `type` gives are in the OpenAPI document."""
-        return self._declared
+        if self.uses_structs:
+            return self._declared
+        if self._for_pydantic is None:
+            self._for_pydantic = for_pydantic(self._declared)  # imports pydantic, so not earlier
+        return self._for_pydantic
 
     @property
     def whole(self) -> Any:
