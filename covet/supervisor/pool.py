@@ -247,11 +247,22 @@ def _at_random(most: int) -> int:
     return random.randint(0, most)
 
 
+FOR_VALIDATION = (
+    "covet.endpoint",
+    "covet.fastpath",
+    "pydantic.type_adapter",
+    "pydantic.main",
+    "pydantic.fields",
+    "pydantic.plugin._loader",
+)
+"""What nearly every application needs that has more than a few parameters."""
+
+
 def modules_of(options: SupervisorOptions) -> list[str]:
     """What workers will load before the application, as far as the options tell."""
     modules = ["uvloop"] if options.serve.loop != "asyncio" else []
     if options.serve.interface in ("auto", "covet"):
-        modules += ["covet.app", "covet.interfaces.native"]
+        modules += ["covet.app", "covet.interfaces.native", *FOR_VALIDATION]
     return modules
 
 
