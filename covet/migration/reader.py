@@ -111,10 +111,7 @@ class Reader(ast.NodeVisitor):
         for keyword in node.keywords:
             if keyword.arg is None or keyword.arg in found.names:
                 continue
-            if name == "CovetPy":
-                text = f"CovetPy({keyword.arg}=) has no effect; app.extra keeps the value"
-                self._findings.add(keyword.value, "differs", text)
-            elif not found.others:
+            if not found.others:
                 self._findings.add(keyword.value, "missing", f"{name}() has no argument {keyword.arg}")
         given = len(node.args)
         starred = any(isinstance(argument, ast.Starred) for argument in node.args)
