@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum, IntEnum
-from typing import TYPE_CHECKING, Any, TypedDict, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, get_args, get_origin
 
 from covet.annotations import is_kind, is_simple
 from covet.defaults import Default, DefaultPlaceholder, chosen
@@ -97,6 +97,9 @@ class APIRoute(Route):
         ValueError: the path, the methods or the status cannot be used.
     """
 
+    has_operations: ClassVar[bool] = True
+    """Whether what its handler does is told to OpenTelemetry, where the application is traced."""
+
     def __init__(
         self,
         path: str,
@@ -179,6 +182,7 @@ class APIRoute(Route):
         self._dependant: Dependant | None = None
         self._fields: dict[Any, ModelField | None] = {}
         self._unique_id: str | None = operation_id
+        self._endpoint: Endpoint | None = None
         self._find_response_model()
         self._find_parameters()
 
@@ -189,11 +193,6 @@ class APIRoute(Route):
         """The handler."""
         assert self.handler is not None
         return self.handler
-
-    @property
-    def path_format(self) -> str:
-        """The path with the names of its parameters only."""
-        return re.sub(r"\{(\w+):\w+\}", r"{\1}", self.path)
 
     @property
     def unique_id(self) -> str:
@@ -346,19 +345,20 @@ class APIRoute(Route):
         return provider.dependency_overrides if provider is not None else {}
 
     def make_entry(self, context: "Context", *, generate: bool) -> "CallEntry":
-        if self.plain:
+        traced = context.traced and self.has_operations
+        if self.plain and not traced:
             return None
         from covet.callgen import cancelled, make_call
         from covet.endpoint import Endpoint, guarded
 
         taken = None
-        if self.parameters_plain and (self.blocking or not generate):
+        if self.parameters_plain and (self.blocking or not generate) and not traced:
             taken = make_call(
                 self.endpoint, self.parameters, context.request_of, blocking=self.blocking, generate=generate
             )
-        endpoint = Endpoint(self)
+        endpoint = self._endpoint = self._traced() if traced else Endpoint(self)
         call = endpoint.call(context.request_of, taken)
-        if generate and type(self).get_route_handler is APIRoute.get_route_handler:
+        if generate and not traced and type(self).get_route_handler is APIRoute.get_route_handler:
             from covet.fastpath import fast_call
 
             call = fast_call(endpoint, context, call) or call
@@ -366,11 +366,16 @@ class APIRoute(Route):
             call = guarded(call, self.exception_handlers, context.request_of)
         return (cancelled(call) if self.cancel_on_disconnect else call, self.status_code, False)
 
+    def _traced(self) -> "Endpoint":
+        from covet.telemetry.endpoint import TracedEndpoint
+
+        return TracedEndpoint(self)
+
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:
         """What answers a Request; classes of one's own may wrap it."""
         from covet.endpoint import Endpoint
 
-        return Endpoint(self).handler()
+        return (self._endpoint or Endpoint(self)).handler()
 
     def custom_handler(self, endpoint: "Endpoint") -> Callable[[Request], Awaitable[Response]] | None:
         """What a class of one's own makes of the handler; None for this class."""

@@ -23,6 +23,7 @@ from covet.topics import Topics
 if TYPE_CHECKING:
     from covet.asgi.app import AsgiApplication
     from covet.controllers import Controller
+    from covet.telemetry.config import TelemetryConfig
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 HookFunction = TypeVar("HookFunction", bound=Hook)
@@ -84,6 +85,8 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
         root_path: the path under which a proxy publishes the application.
         root_path_in_servers: name it in the OpenAPI document.
         problem_details: errors are application/problem+json (RFC 9457).
+        telemetry: spans, metrics and logs for OpenTelemetry; see `covet.telemetry.TelemetryConfig`. By default there
+            are some if OpenTelemetry's SDK is loaded and has providers.
     """
 
     def __init__(
@@ -151,6 +154,7 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
         contact: Mapping[str, Any] | None = None,
         license_info: Mapping[str, Any] | None = None,
         problem_details: bool = False,
+        telemetry: "TelemetryConfig | None" = None,
     ) -> None:
         self.settings = Settings(
             title=title,
@@ -206,6 +210,11 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
         self.separate_input_output_schemas = separate_input_output_schemas
         self.root_path_in_servers = root_path_in_servers
         self.problem_details = problem_details
+        if telemetry is not None:
+            from covet.telemetry.config import settings_of
+
+            settings_of(telemetry)  # what cannot be used is told at once
+            self.telemetry = telemetry
         self.openapi_schema: dict[str, Any] | None = None
         self._described = 0
         self._documented = False

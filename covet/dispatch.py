@@ -125,8 +125,7 @@ class Dispatcher:
         if isinstance(error, asyncio.CancelledError):
             self._cancelled(x)
             return None
-        if isinstance(error, ValidationException) and error.endpoint_ctx is None:
-            self._locate(x, error)
+        self._locate(x, error)
         handler = self._handlers.find(error)
         if not (isinstance(error, HAVE_ANSWERS) or is_http_exception(error)) and (
             handler is None or handler in self._handlers.outermost
@@ -139,7 +138,10 @@ class Dispatcher:
             return self._handled(x, handler, error)
         return self._default(x, error).answer(x)
 
-    def _locate(self, x: Exchange, error: ValidationException) -> None:
+    def _locate(self, x: Exchange, error: BaseException) -> None:
+        """Has an exception of validation say where it was."""
+        if not isinstance(error, ValidationException) or error.endpoint_ctx is not None:
+            return
         root_path = getattr(x, "root_path", self._context.root_path)
         for route in self._context.app.routes[max(x.route - 1, 0) : x.route]:
             error.locate(route.place(x.method, root_path))
@@ -178,6 +180,7 @@ class Dispatcher:
 
     async def recover(self, x: Exchange, error: Exception) -> Response:
         """The response to an exception that is answered inside of the middleware; others are raised again."""
+        self._locate(x, error)
         handler = self._handlers.find(error)
         has_answer = isinstance(error, HAVE_ANSWERS) or is_http_exception(error)
         if has_answer and handler is None:

@@ -67,11 +67,7 @@ class Endpoint:
             Exception: what dependencies and the handler raise.
         """
         plan = self.current()
-        body: Any = UNSET
-        if plan.body is not None:
-            body = await plan.body.read(request)
-            if plan.body.is_form:
-                stacks.request.push_async_callback(request.close)
+        body = UNSET if plan.body is None else await self.read(plan, request, stacks)
         solved, errors = await plan.solve(request, stacks, body)
         if errors:
             raise RequestValidationError(errors, body=None if body is UNSET else body)
@@ -84,6 +80,16 @@ class Endpoint:
             if inspect.isawaitable(result):
                 result = await result
         return self.response(result, solved)
+
+    @staticmethod
+    async def read(plan: Plan, request: Request, stacks: Stacks) -> Any:
+        """The request's body, as the plan wants it. Raises RequestValidationError."""
+        if plan.body is None:
+            return UNSET
+        body = await plan.body.read(request)
+        if plan.body.is_form:
+            stacks.request.push_async_callback(request.close)
+        return body
 
     # ---- results --------------------------------------------------------------------
 

@@ -39,9 +39,12 @@ class Context:
         id_field: the field in which the engine tells a request's identifier, if it gives some.
         converters: what makes values of the paths' parameters, by route number and name; none for text.
         own_state: the state of one request, which middleware sees too.
+        traced: handlers tell OpenTelemetry of what they do.
     """
 
-    __slots__ = ("app", "behind_layers", "converters", "id_field", "own_state", "param_names", "root_path", "state")
+    __slots__ = (
+        "app", "behind_layers", "converters", "id_field", "own_state", "param_names", "root_path", "state", "traced",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -58,6 +61,7 @@ class Context:
         self.behind_layers = False
         self.converters: Mapping[int, Converters] = {}
         self.own_state: dict[str, Any] | None = None
+        self.traced = False
 
     def request_of(self, x: Exchange) -> "EngineRequest":
         """The Request of an exchange; the same one each time while the exchange lasts."""

@@ -109,6 +109,11 @@ class Route:
     layers: "Sequence[Sequence[Middleware]]" = field(default=(), kw_only=True, repr=False)
 
     @property
+    def path_format(self) -> str:
+        """The path with the names of its parameters only."""
+        return re.sub(r"\{(\w+):\w+\}", r"{\1}", self.path)
+
+    @property
     def middleware(self) -> "list[Middleware]":
         """The middleware of its routers, the outermost first."""
         return [middleware for layer in self.layers for middleware in layer]

@@ -16,9 +16,10 @@ from covet.exceptions import (
     WebSocketRequestValidationError,
     is_http_exception,
 )
+from covet.modelfield import Errors
 from covet.requests import Context
 from covet.socketport import EngineSocket
-from covet.solve import Plan, Stacks, overridden
+from covet.solve import Plan, Solved, Stacks, overridden
 from covet.websockets import DENIAL, EngineWebSocket, WebSocket, WebSocketState, params_of
 
 if TYPE_CHECKING:
@@ -46,13 +47,21 @@ def entry_of(route: "WebSocketRoute", context: Context) -> Callable[[Exchange], 
         route: the route.
         context: what the requests of the application have in common.
     """
-    handler = SocketEndpoint(route).run
+    handler = _endpoint(route, context).run
 
     def call(x: Exchange) -> Coroutine[Any, Any, None]:
         websocket = websocket_of(x, context)
         return serve(websocket, handler, context.app.exception_handlers, raises=not isinstance(x, Exchange))
 
     return call
+
+
+def _endpoint(route: "WebSocketRoute", context: Context) -> "SocketEndpoint":
+    if not context.traced:
+        return SocketEndpoint(route)
+    from covet.telemetry.endpoint import TracedSocketEndpoint
+
+    return TracedSocketEndpoint(route)
 
 
 def websocket_of(x: Exchange, context: Context) -> WebSocket:
@@ -102,14 +111,25 @@ class SocketEndpoint:
         """
         plan = self.current()
         async with AsyncExitStack() as request_stack, AsyncExitStack() as function_stack:
-            solved, errors = await plan.solve(websocket, Stacks(request_stack, function_stack))
+            solved, errors = await self.solve(plan, websocket, Stacks(request_stack, function_stack))
             if errors:
-                raise WebSocketRequestValidationError(
-                    errors, endpoint_ctx=self.route.place("WS", websocket.scope.get("root_path", ""))
-                )
-            result = plan.dependant.call(**solved.values)
-            if inspect.isawaitable(result):
-                await result
+                raise self.misfit(errors, websocket)
+            await self.call(plan, solved)
+
+    async def solve(self, plan: Plan, websocket: WebSocket, stacks: Stacks) -> tuple[Solved, Errors]:
+        """What the handler is to be called with, and what is wrong with the opening request."""
+        return await plan.solve(websocket, stacks)
+
+    def misfit(self, errors: Errors, websocket: WebSocket) -> WebSocketRequestValidationError:
+        """The exception that says what is wrong."""
+        place = self.route.place("WS", websocket.scope.get("root_path", ""))
+        return WebSocketRequestValidationError(errors, endpoint_ctx=place)
+
+    async def call(self, plan: Plan, solved: Solved) -> None:
+        """Calls the handler. Raises what it raises."""
+        result = plan.dependant.call(**solved.values)
+        if inspect.isawaitable(result):
+            await result
 
 
 async def serve(

@@ -67,6 +67,8 @@ class Version:
         """Routes a request and answers it, or calls the handler that does."""
         match = self._router.lookup(x.raw_path, x.method)
         x.route, x.params = match.route, match.params
+        if self._context.traced:
+            self._note_match(x, self._router, match)
         forwarded = (307, 404, 405) if self._guarded else (404, 405) if self._forward_unmatched else ()
         if match.status in forwarded:
             x.verdict = match.status
@@ -91,12 +93,19 @@ class Version:
         """Routes a WebSocket and calls its handler; without a route it is refused."""
         match = self._sockets.lookup(x.raw_path, WEBSOCKET)
         x.route, x.params = match.route, match.params
+        if self._context.traced:
+            self._note_match(x, self._sockets, match)
         entry = self._calls.entries[match.route] if match.status == 0 else None
         if entry is None:
             await x.connect()
             await x.refuse(400 if match.status == 400 else 404)
             return
         await entry[0](cast(Exchange, x))
+
+    def _note_match(self, x: AsgiExchange | AsgiSocket, router: Router, match: Match) -> None:
+        from covet.telemetry.routes import note_match
+
+        note_match(x.original_scope, self._routes, router, x.raw_path, match)
 
     def _tell_scope(self, x: AsgiExchange, route: Route) -> None:
         """Middleware reads there what was matched, once it has the answer."""
@@ -200,7 +209,12 @@ class AsgiApplication:
             return self.inside
         from covet.middleware.stack import Stack
 
-        return Stack(self, outer)
+        stack, telemetry = Stack(self, outer), self._placed().telemetry
+        if telemetry is None:
+            return stack
+        from covet.telemetry.server import ServerTelemetry
+
+        return ServerTelemetry(stack, telemetry)
 
     @property
     def gives_ids(self) -> bool:

@@ -133,6 +133,7 @@ def calls_of(
     """
     statuses = {number: route.status_code for number, route in enumerate(routes, 1)}
     dispatcher = Dispatcher(context, dict(context.app.exception_handlers), statuses, debug=settings.debug)
+    context.traced = context.app.telemetry_in_use is not None
     context.behind_layers = bool(placement) or any(route.middleware for route in routes)
     context.converters = converters(routes)
     calls = entries(routes, context, generate=settings.enable_jit)

@@ -1,12 +1,16 @@
 """Registers middleware, and decides where each one runs."""
 
-from collections.abc import Callable, Sequence
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from covet.middleware import Middleware
 
 if TYPE_CHECKING:
     from covet.routing import Route
+    from covet.telemetry.config import TelemetrySettings
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -18,11 +22,13 @@ class Placement(NamedTuple):
         outer: those that need ASGI; they stand around the layers.
         layers: those that are called with the request and the rest of the chain, right around the routes.
         guards: what the engine is told of those that it runs by itself, outside of all others.
+        telemetry: what stands around it all, if there is telemetry.
     """
 
     outer: Sequence[Middleware]
     layers: Sequence[Middleware]
     guards: Sequence[dict[str, Any]] = ()
+    telemetry: "TelemetrySettings | None" = None
 
     @property
     def id_field(self) -> bytes | None:
@@ -51,6 +57,8 @@ class MiddlewareRegistry:
     user_middleware: list[Middleware]
     """What was registered; the outermost comes first."""
     _middleware_in_use = False
+    telemetry: Mapping[str, Any] | None = None
+    """What the application says of its telemetry; see `covet.telemetry.TelemetryConfig`."""
 
     def set_middleware(self, middleware: Sequence[Middleware] | None) -> None:
         """Begins with what the constructor was given."""
@@ -98,6 +106,12 @@ class MiddlewareRegistry:
         self.add_document()
         guards: Sequence[dict[str, Any]] = ()
         every = self.user_middleware
+        telemetry = self.telemetry_in_use
+        if telemetry is not None:
+            from covet.telemetry.server import ExceptionObserver
+
+            # It measures what the engine would answer as well, so the engine runs none of them.
+            every, engine = [Middleware(ExceptionObserver), *every], False
         websockets = any(route.may_be_websocket for route in self.routes)
         if every and engine:
             from covet.middleware.base import guards_of
@@ -108,7 +122,7 @@ class MiddlewareRegistry:
         if hosts:
             from covet.hosting import HostMiddleware
 
-            return Placement([*every, Middleware(HostMiddleware, hosts)], (), guards)
+            return Placement([*every, Middleware(HostMiddleware, hosts)], (), guards, telemetry)
         if not every:
             return Placement((), (), guards)
         from covet.middleware.base import is_layer
@@ -116,4 +130,17 @@ class MiddlewareRegistry:
         first = len(every)
         while first and is_layer(every[first - 1].cls, websockets=websockets):
             first -= 1
-        return Placement(every[:first], every[first:], guards)
+        return Placement(every[:first], every[first:], guards, telemetry)
+
+    @cached_property
+    def telemetry_in_use(self) -> "TelemetrySettings | None":
+        """What the application is traced and measured with, decided when it is first served; None if it is not.
+
+        It is not loaded for applications that say nothing of it while OpenTelemetry's SDK is not loaded either.
+        """
+        asked = any(name in os.environ for name in ("COVET_OTEL_AUTO_CONFIGURE", "FASTAPI_OTEL_AUTO_CONFIGURE"))
+        if self.telemetry is None and not asked and "opentelemetry.sdk" not in sys.modules:
+            return None
+        from covet.telemetry.config import in_use
+
+        return in_use(self.telemetry, self.user_middleware)

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 METHODS = ("GET", "HEAD")
 
 
+class DocumentRoute(APIRoute):
+    """A route of the application itself; its handler is nobody's, so no operation of it is worth a span."""
+
+    has_operations = False
+
+
 def document_routes(app: "CovetPy") -> list[Route]:
     """The routes of the document and the pages that show it; nothing of them is made before it is asked for.
 
@@ -35,7 +41,7 @@ def document_routes(app: "CovetPy") -> list[Route]:
 
 
 def _route(path: str, handler: Callable[..., Any], name: str) -> Route:
-    return APIRoute(path, handler, methods=METHODS, name=name, include_in_schema=False)
+    return DocumentRoute(path, handler, methods=METHODS, name=name, include_in_schema=False)
 
 
 def _page(path: str, handler: Callable[..., Any], name: str) -> list[Route]:

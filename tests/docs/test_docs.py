@@ -31,6 +31,7 @@ CAPABILITIES = (
     "constant-routes",
     "security",
     "health",
+    "telemetry",
     "testing",
     "asgi",
 )
