@@ -9,7 +9,7 @@ import msgspec
 
 from covet.concurrency import run_in_threadpool
 from covet.core import Exchange
-from covet.dispatch import NO_BODY, asked, is_status, to_response
+from covet.dispatch import NO_BODY, asked, is_status, known, to_response
 from covet.encoders import encode, spaced_json
 from covet.exceptions import CovetError, RequestValidationError, ResponseValidationError
 from covet.handlers import ExceptionHandlers, HandlerTable
@@ -95,12 +95,14 @@ class Endpoint:
 
     def response(self, result: Any, solved: Solved) -> Response:
         """The response for what the handler returned."""
+        result = known(result)
         if isinstance(result, Response):
             if result.background is None:
                 result.background = solved.background
             return result
         response = self._rendered(result, solved)
-        response.background = solved.background
+        if response.background is None:  # that of a response in a tuple stays
+            response.background = solved.background
         if solved.response is not None:
             response.raw_headers.extend(solved.response.raw_headers)
         return response
@@ -112,12 +114,10 @@ class Endpoint:
         if type(result) is tuple and len(result) in (2, 3) and is_status(result[1]):
             result, status, *rest = result
             headers = dict(rest[0]) if rest and rest[0] else None
-            if isinstance(result, Response):
+            if isinstance(known(result), Response):
                 return to_response((result, status, headers), status)
         if self.field is None and self.route.default_class:
             return to_response(result if headers is None else (result, status, headers), status or 200)
-        if hasattr(result, "raw_headers") and callable(result):
-            return to_response(result, status or 200)  # another framework's response
         named: dict[str, Any] = {"headers": headers}
         if status is not None:
             named["status_code"] = status

@@ -177,7 +177,7 @@ def endpoint(
             if type(result) is CoroutineType:
                 result = await result
             if x.started or x.done:
-                return Sent(200)
+                return Sent(None, 200)
             response = result if isinstance(result, Response) else await dispatcher.response_of(x, result)
             # Middleware sees what is sent of a file, or that nothing is.
             select = getattr(response, "selected_for", None)

@@ -54,8 +54,6 @@ class TracedEndpoint(Endpoint):
         return await result if inspect.isawaitable(result) else result
 
     def _rendered(self, result: Any, solved: Solved) -> Response:
-        if hasattr(result, "raw_headers"):  # another framework's response
-            return super()._rendered(result, solved)
         with operation("serialization", self.route.endpoint):
             return super()._rendered(result, solved)
 

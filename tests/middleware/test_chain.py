@@ -94,6 +94,32 @@ def test_the_last_added_is_the_outermost(run: Any, placed: Any) -> None:
     assert response.headers["x-order"] == "cba"
 
 
+def test_handlers_may_send_by_themselves(run: Any, placed: Any) -> None:
+    failed = []
+
+    class Notes:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, *connection: Any) -> None:
+            try:
+                await self.app(*connection)
+            except Exception as error:
+                failed.append(error)
+                raise
+
+    app = CovetPy(middleware=[Middleware(Marks, mark="a")])
+
+    @app.get("/")
+    async def root(request: Request) -> None:
+        await JSONResponse("by hand", 201)(request.scope, request.receive, request._send)
+
+    app.add_middleware(Notes)
+    with run(placed(app)) as ask:
+        response = ask("GET", "/")
+    assert (response.status_code, response.json(), failed) == (201, "by hand", [])
+
+
 def test_a_middleware_describes_itself() -> None:
     assert repr(Middleware(Marks, "a", option=5)) == "Middleware(Marks, 'a', option=5)"
     made, args, options = Middleware(Marks, "a", option=5)

@@ -11,7 +11,7 @@ import starlette.background
 import starlette.responses
 from asgi.calling import called, scope_of
 
-from covet import CovetPy, HTTPException, Request
+from covet import BackgroundTasks, CovetPy, Depends, HTTPException, Request
 from covet.dispatch import to_response
 from covet.foreign import ForeignResponse
 
@@ -31,6 +31,19 @@ async def answer(kind: str, request: Request) -> Any:
     if kind == "error":
         raise HTTPException(418)
     return starlette.responses.JSONResponse({"a": 1}, 201, background=background)
+
+
+def noted() -> None:
+    """A dependency, so that the handler has a plan."""
+
+
+@app.get("/planned/{kind}", dependencies=[Depends(noted)])
+async def planned(kind: str, tasks: BackgroundTasks) -> Any:
+    background = starlette.background.BackgroundTask(seen.append, kind)
+    tasks.add_task(seen.append, "the handler's")
+    if kind == "tuple":
+        return starlette.responses.JSONResponse({"a": 1}, background=background), 202, {"x": "y"}
+    return starlette.responses.JSONResponse({"a": 1}, background=None if kind == "without" else background)
 
 
 @app.exception_handler(418)
@@ -60,6 +73,15 @@ def test_they_are_sent_with_their_background_work() -> None:
     assert (answer.status, answer.body, answer.headers[b"content-type"]) == (201, b'{"a":1}', b"application/json")
     assert get("/stream").body == b"abc"
     assert seen == ["json", "stream"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "done"), [("own", 200, "own"), ("tuple", 202, "tuple"), ("without", 200, "the handler's")]
+)
+def test_their_background_work_goes_before_the_handlers(kind: str, status: int, done: str) -> None:
+    answer = get(f"/planned/{kind}")
+    assert (answer.status, answer.body, seen) == (status, b'{"a":1}', [done])
+    assert answer.headers.get(b"x") == (b"y" if kind == "tuple" else None)
 
 
 def test_exception_handlers_may_return_them() -> None:
