@@ -101,8 +101,12 @@ def in_use(config: Mapping[str, Any] | None, middleware: "Iterable[Middleware]")
     Args:
         config: what the application says.
         middleware: the application's.
+
+    The environment's OTEL_SDK_DISABLED is OpenTelemetry's own (General SDK Configuration).
     """
     settings = settings_of(config)
+    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return None  # the SDK would drop it all
     if not settings.is_on or any(is_instrumentation(each.cls) for each in middleware):
         return None
     if config is None and not settings.auto_configure and "opentelemetry.sdk" not in sys.modules:

@@ -96,6 +96,19 @@ def test_spans_with_middleware_of_all_kinds() -> None:
     assert "OPTIONS /" in spans
 
 
+@pytest.mark.parametrize(
+    ("value", "told"), [("true", False), (" True ", False), ("false", True), ("1", True), ("", True)]
+)
+def test_the_environment_turns_it_off(monkeypatch: pytest.MonkeyPatch, value: str, told: bool) -> None:
+    recorder = Recorder()
+    monkeypatch.setenv("OTEL_SDK_DISABLED", value)
+    app = answering(telemetry=recorder.config)
+    with TestClient(app) as client:
+        client.get("/")
+    assert bool(recorder.spans.get_finished_spans()) is told
+    assert (app.place_middleware().telemetry is not None) is told
+
+
 def test_the_version_is_told() -> None:
     import covet
 
