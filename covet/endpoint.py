@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from covet.bodies import BodyPlan
 from covet.concurrency import run_in_threadpool
 from covet.core import Exchange
 from covet.dispatch import NO_BODY, asked, is_status, known, to_response
@@ -67,7 +68,7 @@ class Endpoint:
             Exception: what dependencies and the handler raise.
         """
         plan = self.current()
-        body = UNSET if plan.body is None else await self.read(plan, request, stacks)
+        body = UNSET if plan.body is None else await self.read(plan.body, request, stacks)
         solved, errors = await plan.solve(request, stacks, body)
         if errors:
             raise RequestValidationError(errors, body=None if body is UNSET else body)
@@ -82,12 +83,10 @@ class Endpoint:
         return self.response(result, solved)
 
     @staticmethod
-    async def read(plan: Plan, request: Request, stacks: Stacks) -> Any:
+    async def read(plan: BodyPlan, request: Request, stacks: Stacks) -> Any:
         """The request's body, as the plan wants it. Raises RequestValidationError."""
-        if plan.body is None:
-            return UNSET
-        body = await plan.body.read(request)
-        if plan.body.is_form:
+        body = await plan.read(request)
+        if plan.is_form:
             stacks.request.push_async_callback(request.close)
         return body
 
@@ -113,8 +112,8 @@ class Endpoint:
         status, headers = own or declared, None
         if type(result) is tuple and len(result) in (2, 3) and is_status(result[1]):
             result, status, *rest = result
-            headers = dict(rest[0]) if rest and rest[0] else None
-            if isinstance(known(result), Response):
+            result, headers = known(result), dict(rest[0]) if rest and rest[0] else None
+            if isinstance(result, Response):
                 return to_response((result, status, headers), status)
         if self.field is None and self.route.default_class:
             return to_response(result if headers is None else (result, status, headers), status or 200)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+AUTO_CONFIGURE = ("COVET_OTEL_AUTO_CONFIGURE", "FASTAPI_OTEL_AUTO_CONFIGURE")
+"""Environment variables of which one that is "true" asks for telemetry's exporters."""
+
 
 class Placement(NamedTuple):
     """Where an application's middleware runs; in each part the outermost comes first.
@@ -138,7 +141,7 @@ class MiddlewareRegistry:
 
         It is not loaded for applications that say nothing of it while OpenTelemetry's SDK is not loaded either.
         """
-        asked = any(name in os.environ for name in ("COVET_OTEL_AUTO_CONFIGURE", "FASTAPI_OTEL_AUTO_CONFIGURE"))
+        asked = any(name in os.environ for name in AUTO_CONFIGURE)
         if self.telemetry is None and not asked and "opentelemetry.sdk" not in sys.modules:
             return None
         from covet.telemetry.config import in_use

@@ -9,6 +9,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from covet.checks import ConfigError
+from covet.middleware.registry import AUTO_CONFIGURE
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("covet.error")
 
-AUTO_CONFIGURE = ("COVET_OTEL_AUTO_CONFIGURE", "FASTAPI_OTEL_AUTO_CONFIGURE")
-"""Environment variables of which one that is "true" asks for `auto_configure`."""
 LEAST_API = (1, 44)
 """The oldest version of opentelemetry-api whose loggers take exceptions as FastAPI hands them over."""
 

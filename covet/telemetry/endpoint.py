@@ -26,7 +26,7 @@ class TracedEndpoint(Endpoint):
         data.request = request
         plan = self.current()
         try:
-            body = await self.read(plan, request, stacks)
+            body = UNSET if plan.body is None else await self.read(plan.body, request, stacks)
         except RequestValidationError as error:
             note_validation_failed(error)
             raise

@@ -79,8 +79,6 @@ class Exporters:
         Raises:
             ConfigError: the environment asks for what there is not, a package is missing, or a provider takes none.
         """
-        if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
-            return
         wanted = (
             (TRACES, settings.tracing, settings.tracer_provider),
             (METRICS, settings.metrics, settings.meter_provider),

@@ -97,13 +97,10 @@ def test_the_last_added_is_the_outermost(run: Any, placed: Any) -> None:
 def test_handlers_may_send_by_themselves(run: Any, placed: Any) -> None:
     failed = []
 
-    class Notes:
-        def __init__(self, app: Any) -> None:
-            self.app = app
-
+    class Notes(PassOn):
         async def __call__(self, *connection: Any) -> None:
             try:
-                await self.app(*connection)
+                await super().__call__(*connection)
             except Exception as error:
                 failed.append(error)
                 raise
