@@ -244,5 +244,7 @@ class _Writer:
         return [
             f"if context.behind_layers or isinstance({result}, Response) or type({result}) is tuple:",
             f"    {otherwise}",
+            f"if hasattr({result}, 'raw_headers'):  # another framework's response",
+            f"    {otherwise}",
             f"x.respond({status}, {JSON}, b'', {self._name(self.endpoint.encoded)}({result}))",
         ]

@@ -6,14 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import pytest
 import starlette.background
 import starlette.responses
 from asgi.calling import called, scope_of
+from pydantic import BaseModel
 
 from covet import BackgroundTasks, CovetPy, Depends, HTTPException, Request
 from covet.dispatch import to_response
 from covet.foreign import ForeignResponse
+from covet.testing.live import LiveServer
 
 from .support import answered
 
@@ -82,6 +85,23 @@ def test_their_background_work_goes_before_the_handlers(kind: str, status: int, 
     answer = get(f"/planned/{kind}")
     assert (answer.status, answer.body, seen) == (status, b'{"a":1}', [done])
     assert answer.headers.get(b"x") == (b"y" if kind == "tuple" else None)
+
+
+class Body(BaseModel):
+    a: int
+
+
+@pytest.mark.parametrize("generate", [True, False])
+def test_a_response_model_leaves_them_alone(generate: bool) -> None:
+    app = CovetPy(enable_jit=generate)
+
+    @app.get("/{a}", response_model=Body)
+    async def modelled(a: int) -> Any:
+        return starlette.responses.JSONResponse({"a": a, "b": 1}, 201)
+
+    with LiveServer(app) as server:
+        answer = httpx.get(f"{server.url}/5")
+    assert (answer.status_code, answer.json()) == (201, {"a": 5, "b": 1})
 
 
 def test_exception_handlers_may_return_them() -> None:
