@@ -168,6 +168,13 @@ def pack_fields(fields: Sequence[tuple[bytes, bytes]], /) -> bytes:
     Raises ValueError if a name is no token or a value has CR, LF or NUL.
     """
 
+def encoder(both: tuple[Callable[[Any], bytes], Callable[[Any], bytes]], /) -> Callable[[Any], bytes]:
+    """A function that gives JSON of a value.
+
+    It calls the first function for values that hold nothing but dict, list, tuple, str, int, float, bool and None,
+    less than 64 levels deep and with text for keys; the second one for all others.
+    """
+
 def die_with_parent() -> None:
     """Has the system kill this process as soon as the thread that started it ends: PR_SET_PDEATHSIG.
 

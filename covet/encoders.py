@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from covet.core import encoder
+
 if TYPE_CHECKING:
     from covet.jsonable import ENCODERS_BY_TYPE as ENCODERS_BY_TYPE
     from covet.jsonable import jsonable_encoder as jsonable_encoder
@@ -54,8 +56,17 @@ def to_json(value: Any) -> Any:
         raise TypeError(f"a value of type {type(value).__name__} has no form in JSON") from None
 
 
-encode: Callable[[Any], bytes] = msgspec.json.Encoder(enc_hook=to_json, decimal_format="number").encode
-"""JSON of a value in UTF-8: compact, NaN and infinities as null."""
+_encode_plain: Callable[[Any], bytes] = msgspec.json.Encoder(enc_hook=to_json).encode
+
+
+def _encode_general(value: Any) -> bytes:
+    from covet.jsonable import fastapi_form  # few results need it
+
+    return _encode_plain(fastapi_form(value))
+
+
+encode: Callable[[Any], bytes] = encoder((_encode_plain, _encode_general))
+"""JSON of a value in UTF-8: compact, NaN and infinities as null, else in the forms of FastAPI's jsonable_encoder."""
 
 
 def spaced_json(value: Any) -> bytes:

@@ -1,6 +1,7 @@
 """Values as JSON's own types, as FastAPI's jsonable_encoder makes them."""
 
 import dataclasses
+import json
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Set
@@ -47,6 +48,11 @@ ENCODERS_BY_TYPE: dict[type[Any], Encoder] = {
     **dict.fromkeys((IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network), str),
 }
 """What becomes of values of other types than JSON's; a base class counts for those derived from it."""
+
+LEFT_TO_MSGSPEC = frozenset((str, int, float, bool, type(None), UUID))
+"""Types whose values msgspec writes as FastAPI does."""
+WRITTEN_OTHERWISE = (bytes, date, time, timedelta, Decimal)
+"""Types whose values msgspec knows, and writes in another way."""
 
 AS_TEXT = {
     "pydantic.networks": ("AnyUrl", "NameEmail", "_BaseMultiHostUrl"),
@@ -99,6 +105,39 @@ def jsonable_encoder(
     """
     options = Options(by_alias, exclude_unset, exclude_defaults, exclude_none, custom_encoder or {}, sqlalchemy_safe)
     return _encoded(obj, include, exclude, options)
+
+
+def fastapi_form(value: Any) -> Any:
+    """A value in which msgspec finds nothing that it would write in another way than FastAPI.
+
+    That is dates, times, bytes and Decimals; pydantic's models, Structs and whatever is unknown are left as they are.
+
+    Args:
+        value: anything.
+
+    Raises:
+        UnicodeDecodeError: bytes are no UTF-8.
+    """
+    kind = type(value)
+    if kind in LEFT_TO_MSGSPEC:
+        return value
+    if isinstance(value, dict):
+        return {key if type(key) is str else _key(key): fastapi_form(item) for key, item in value.items()}
+    if isinstance(value, Enum):
+        return fastapi_form(value.value)
+    if isinstance(value, SEQUENCES):
+        return [fastapi_form(item) for item in value]
+    if isinstance(value, WRITTEN_OTHERWISE):
+        return next(ENCODERS_BY_TYPE[base] for base in kind.__mro__ if base in ENCODERS_BY_TYPE)(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type) and not isinstance(value, msgspec.Struct):
+        return fastapi_form(dataclasses.asdict(value))
+    return value
+
+
+def _key(key: Any) -> Any:
+    """A key of a dict that is no plain text."""
+    found = fastapi_form(key)
+    return json.dumps(found) if found is None or isinstance(found, bool) else found
 
 
 def _encoded(obj: Any, include: IncEx | None, exclude: IncEx | None, options: Options) -> Any:

@@ -21,6 +21,7 @@ SOURCES = (
     "asgi.c",
     "respond.c",
     "outcome.c",
+    "plain.c",
     "pieces.c",
     "arrival.c",
     "driver.c",

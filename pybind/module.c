@@ -82,6 +82,7 @@ static PyObject *adopt_orphans(PyObject *self, PyObject *wanted) {
 static PyMethodDef functions[] = {
     {"pack_fields", pack_fields, METH_O, NULL},
     {"pack_head", pack_head, METH_O, NULL},
+    {"encoder", encoder, METH_O, NULL},
     {"die_with_parent", die_with_parent, METH_NOARGS, NULL},
     {"adopt_orphans", adopt_orphans, METH_O, NULL},
     {NULL, NULL, 0, NULL},

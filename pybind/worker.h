@@ -223,6 +223,9 @@ void exchange_say(Exchange *x, uint32_t flags); /* tells now, and what was left 
 /* Writes the head of a response. 0: an exception is set. */
 int exchange_head(Exchange *x, int status, int media, const uint8_t *fields, size_t len, int64_t length);
 
+/* plain.c */
+PyObject *encoder(PyObject *module, PyObject *both);
+
 /* arrival.c */
 extern PyType_Spec arrival_spec;
 PyObject *arrival_new(Runner *r, Arrival **list, int come); /* on the list, unless it has come */

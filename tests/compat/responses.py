@@ -1,13 +1,49 @@
 """What handlers return, and what becomes of it."""
 
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePosixPath
 from typing import Annotated, Any
+from uuid import UUID
 
 from .models import Aliased, Image, Item, Scalars, User, UserIn, scalars
 
 
 class Odd(Exception):
     pass
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+@dataclass
+class Dated:
+    when: datetime
+    data: bytes = b"\xc3\xa4"
+
+
+FOREIGN: dict[str, Any] = {
+    "utc": datetime(2024, 2, 29, 10, tzinfo=UTC),
+    "naive": {"at": datetime(2024, 2, 29, 10, 0, 0, 5)},
+    "offset": [datetime(2024, 2, 29, 10, tzinfo=timezone(timedelta(hours=5, minutes=30)))],
+    "time": {"at": (time(1, 2, tzinfo=UTC), time(3, 4, 5, 6), date(2024, 2, 29))},
+    "span": {"long": timedelta(days=2, seconds=3.5), "short": -timedelta(milliseconds=1)},
+    "bytes": {"deep": [{"er": b"text"}]},
+    "bytes-unknown": {"data": b"\xff"},
+    "decimal": [Decimal("1.50"), Decimal("3"), Decimal("1e3"), Decimal("-0.1")],
+    "dataclass": {"dated": Dated(datetime(2024, 2, 29, tzinfo=UTC))},
+    "uuid": {UUID(int=1): UUID(int=2)},
+    "enum": {Colour.RED: [Colour.RED]},
+    "keys": {1: 1, 2.5: 2, None: 3, True: 4, date(2024, 1, 1): 5},
+    "sets": {"set": {1}, "deque": deque([timedelta(1)]), "frozen": frozenset((b"x",))},
+    "ordered": OrderedDict(b=timedelta(1), a=1),
+    "path": {"path": PurePosixPath("/a/b")},
+}
 
 
 def build(fw: Any) -> Any:
@@ -34,6 +70,10 @@ def build(fw: Any) -> Any:
     @app.get("/list")
     async def list_():
         return [1, "2", None]
+
+    @app.get("/foreign/{name}")
+    async def foreign(name: str):
+        return FOREIGN[name]
 
     @app.get("/model")
     async def model():
@@ -356,3 +396,4 @@ REQUESTS += [
         ("slash", "POST"),
     )
 ]
+REQUESTS += [(f"/foreign/{name}", {}) for name in FOREIGN]

@@ -2,7 +2,6 @@
 
 import asyncio
 import warnings
-from base64 import b64encode
 from importlib import import_module
 from typing import Any
 
@@ -42,13 +41,11 @@ def meant(request: tuple[str, dict[str, Any]], their: Answer, our: Answer) -> bo
         return our[1].get("content-type") is None  # there is no content
     if our[0] == their[0] == 405:
         return our[1]["allow"] == [", ".join(sorted(their[1]["allow"][0].split(", ")))]
-    if target == "/any":
-        return b64encode(options.get("content", b"")) in our[2]  # bytes in a result
     if target.startswith("/request/"):
         return our[2].replace(b"%20", b" ") == their[2]  # addresses are encoded
     if target.startswith("/q/span"):
         return our[0] == their[0] == 422  # words about durations
-    return our[2].replace(b'Z"', b'+00:00"') == their[2].replace(b'Z"', b'+00:00"')
+    return False
 
 
 def described(request: tuple[str, dict[str, Any]]) -> str:
