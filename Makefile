@@ -14,6 +14,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 HOST ?= 127.0.0.1
 PORT ?= 8000
 PYTEST ?= pytest
+# Most tests wait for servers and clocks, so more of them run at a time than there are processors; 0 is one after another.
+JOBS ?= 3
 GO_FLAGS := -ldflags=-checklinkname=0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PYTHON_SOURCES := covet benchmarks examples tests pybind _build setup.py
@@ -71,7 +73,7 @@ test-go: venv ## the Go tests, with the race detector
 	go test $(GO_FLAGS) -race -short -timeout 10m ./...
 
 test-python: build tools ## the Python tests
-	$(PYTEST)
+	$(PYTEST) -n $(JOBS) --dist loadfile
 
 soak: build tools ## two minutes of mixed traffic, three of chaos; nothing may be wrong, lost or left
 	python tests/soak/soak.py

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import ctypes
+import threading
 from typing import Any
 
 import pytest
@@ -73,10 +74,13 @@ def test_several_tasks_wait(lib: ctypes.CDLL, loop: str) -> None:
 
 
 def test_waiting_can_be_cancelled_again_and_again(lib: ctypes.CDLL, loop: str) -> None:
+    waited = threading.Event()
+
     async def handler(x: Exchange) -> Any:
         for _ in range(100):
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(news_of(x), 0.0001)
+        waited.set()
         task = asyncio.ensure_future(body_of(x))
         await asyncio.sleep(0)
         task.cancel("enough")
@@ -86,7 +90,8 @@ def test_waiting_can_be_cancelled_again_and_again(lib: ctypes.CDLL, loop: str) -
 
     async def main(service: Service) -> bytes:
         id_ = service.engine.post(body=None, flags=e.BODY)
-        await asyncio.sleep(0.2)
+        while not waited.is_set():
+            await asyncio.sleep(0.01)
         assert service.engine.give(id_, b"late")
         service.engine.raise_flags(id_, e.BODY_END)
         return bytes((await service.engine.answer(id_)).body)

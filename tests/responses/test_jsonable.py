@@ -164,7 +164,7 @@ def outcome(encoder: Callable[..., Any], value: Any, options: dict[str, Any]) ->
     return repr(result)
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("options", OPTIONS, ids=",".join)
 @pytest.mark.parametrize("make", VALUES)
 def test_as_in_fastapi(make: Callable[[], Any], options: dict[str, Any]) -> None:
     assert outcome(jsonable_encoder, make(), options) == outcome(fastapi.encoders.jsonable_encoder, make(), options)

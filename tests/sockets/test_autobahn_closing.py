@@ -29,7 +29,9 @@ def test_7_1_2_two_closes(server: Server) -> None:
     assert all_frames(server, frame(CLOSE, closing(1000)) * 2) == [(True, CLOSE, closing(1000))]
 
 
-@pytest.mark.parametrize("after", [frame(PING), frame(TEXT, b"Hello"), frame(0, b"fragment2")])
+@pytest.mark.parametrize(
+    "after", [frame(PING), frame(TEXT, b"Hello"), frame(0, b"fragment2")], ids=["ping", "message", "fragment"]
+)
 def test_7_1_3_nothing_counts_after_a_close(server: Server, after: bytes) -> None:
     """7.1.3 to 7.1.5."""
     before = frame(TEXT, b"fragment1", fin=False)

@@ -180,6 +180,7 @@ def test_messages_may_be_plain(server: Server) -> None:
         (frame(CLOSE, closing(1000), rsv=4), 1002),
         (frame(TEXT, packed(b"x"), rsv=2), 1002),
     ],
+    ids=["garbage", "no UTF-8", "a later fragment", "a ping", "a close", "another bit"],
 )
 def test_what_is_wrong(server: Server, data: bytes, code: int) -> None:
     with Raw(server.port, extensions="permessage-deflate") as client:
