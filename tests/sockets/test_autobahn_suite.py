@@ -31,9 +31,10 @@ def suite() -> None:
 
 
 @pytest.fixture(scope="module")
-def cases(suite: None) -> list[Case]:
+def cases(suite: None, tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
     """What the suite says about the cases that are run."""
-    return autobahn.echoed("io_uring", [*(f"{section}.*" for section in WHOLE), *SAMPLES], 240)
+    wanted = [*(f"{section}.*" for section in WHOLE), *SAMPLES]
+    return autobahn.echoed("io_uring", wanted, tmp_path_factory.mktemp("autobahn") / "report", 240)
 
 
 @pytest.mark.parametrize("section", EXPECTED)
