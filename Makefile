@@ -26,7 +26,7 @@ MISSING_TOOLS = $(shell for t in chromium curl redis-server strace wrk; do comma
 	command -v chromedriver >/dev/null || echo chromium-driver; \
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || echo postgresql)
 
-.PHONY: help run test test-go test-python lint lint-go lint-python lint-c bench bench-check soak \
+.PHONY: help run test test-go test-python lint lint-go lint-python lint-c autobahn bench bench-check soak \
 	build venv tools wheel sdist clean
 
 help: ## this list
@@ -78,6 +78,9 @@ test-python: build tools ## the Python tests
 soak: build tools ## two minutes of mixed traffic, three of chaos; nothing may be wrong, lost or left
 	python tests/soak/soak.py
 	python tests/soak/chaos.py
+
+autobahn: build ## all cases of Autobahn's WebSocket suite, with both loops; needs a Python 2.7
+	cd tests && python -m sockets.autobahn
 
 bench: build tools ## covet beside its peers, all in one run
 	python benchmarks/run.py

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from serving import Server, served
 
+from sockets import LOOPS
+
 HERE = Path(__file__).parent
-LOOPS = {"io_uring": (), "epoll": ("--no-enable-io-uring",)}
 
 
 @pytest.fixture(scope="module", params=list(LOOPS))
