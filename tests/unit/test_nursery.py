@@ -26,17 +26,23 @@ def setup(folder: Path, source: str = APPLICATION) -> Setup:
     return Setup(app="tried:app", path=[str(folder), *sys.path], log={"level": "info"})
 
 
+OTHERS: set[int] = set()
+"""Children that this process has from other tests."""
+
+
 def run(scenario: Callable[[], Coroutine[None, None, None]]) -> None:
     """Runs a scenario, which must leave neither descriptors nor processes."""
     before = os.listdir("/proc/self/fd")
+    OTHERS.update(children())
     asyncio.run(asyncio.wait_for(scenario(), 60))
     assert len(os.listdir("/proc/self/fd")) == len(before)
     assert not children()
 
 
 def children() -> set[int]:
-    """This process's children, those that have ended and are not waited for included."""
-    return {int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+    """This test's children, those that have ended and are not waited for included."""
+    tasks = Path("/proc/self/task").iterdir()
+    return {int(pid) for task in tasks for pid in (task / "children").read_text().split()} - OTHERS
 
 
 def filled(nursery: Nursery) -> list[Started]:
