@@ -20,7 +20,7 @@ from covet.interfaces.answers import plain_answer, toggled
 from covet.interfaces.native import calls_of, param_names
 from covet.lifespan import Lifespan
 from covet.middleware.registry import Placement
-from covet.routing import WEBSOCKET, Route
+from covet.routing import WEBSOCKET, Route, last_resorts
 
 if TYPE_CHECKING:
     from covet.app import CovetPy
@@ -54,6 +54,7 @@ class Version:
         self._handlers = len(app.exception_handlers)
         self._forward_unmatched = app.answers_unmatched
         self._router = Router(self._routes, redirect_slashes=settings.redirect_slashes)
+        self._last_resort = last_resorts(self._routes)
         self._sockets = Router(self._routes, redirect_slashes=False, sockets=True)
         self._context = AsgiContext(app, param_names(self._routes), {})
         self._calls = calls_of(self._routes, self._context, settings, placement)
@@ -67,10 +68,11 @@ class Version:
         """Routes a request and answers it, or calls the handler that does."""
         match = self._router.lookup(x.raw_path, x.method)
         x.route, x.params = match.route, match.params
+        last = self._last_resort(x.path) if match.status == 404 else 0
         if self._context.traced:
-            self._note_match(x, self._router, match)
+            self._note_match(x, self._router, Match(0, last) if last else match)
         forwarded = (307, 404, 405) if self._guarded else (404, 405) if self._forward_unmatched else ()
-        if match.status in forwarded:
+        if last or match.status in forwarded:
             x.verdict = match.status
         elif match.status:
             self._answer_unmatched(x, match)
