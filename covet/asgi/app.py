@@ -16,6 +16,8 @@ from covet.concurrency import set_threads
 from covet.config import Settings
 from covet.core import Exchange, pack_fields
 from covet.encoders import encode
+from covet.exceptions import RequestValidationError, is_http_exception
+from covet.handlers import HandlerTable
 from covet.interfaces.answers import plain_answer, toggled
 from covet.interfaces.native import calls_of, param_names
 from covet.lifespan import Lifespan
@@ -262,7 +264,14 @@ class AsgiApplication:
         # Servers without the state extension share what the lifespan gave.
         x.lifespan_state = scope.get("state", self.state)
         x.shares_state = bool(self._placed().outer)
-        await complete(x, self._answer(x))
+        await complete(x, self._answer(x), self._has_handler)
+
+    def _has_handler(self, error: Exception) -> bool:
+        """Whether an exception is answered inside of the middleware."""
+        table = HandlerTable(self.app.exception_handlers)
+        found = table.find(error)
+        known = is_http_exception(error) or isinstance(error, RequestValidationError)
+        return known or (found is not None and found not in table.outermost)
 
     async def _answer(self, x: AsgiExchange) -> None:
         if 0 < self._max_body < x.content_length:
