@@ -401,8 +401,11 @@ def test_what_a_generator_raises_comes_out_of_the_client(package: str, sync: boo
             outcome(error)
         assert caught.value.__cause__ is error
     if kind == "checked":
-        with pytest.raises(f.ResponseValidationError):
+        with pytest.raises(f.ResponseValidationError) as invalid:
             outcome(None)
+        assert invalid.value.body == "no number"
+        assert invalid.value.endpoint_ctx["function"] == handler.__name__
+        assert str(invalid.value).endswith("GET /")
     lenient = client_of(app, package, raise_server_exceptions=False)
     raised[:] = [Mine()]
     assert lenient.get("/").status_code == 200
