@@ -126,6 +126,7 @@ class FrontendRoute(APIRoute):
     """
 
     last_resort = True
+    has_operations = False
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         path = path.rstrip("/") or "/"

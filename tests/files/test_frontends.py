@@ -12,6 +12,10 @@ import pytest
 from fastapi.testclient import TestClient as TheirClient
 from serving import Server, served
 
+from covet import APIRouter, CovetPy, Request
+from covet.middleware import Middleware
+from covet.middleware.base import BaseHTTPMiddleware
+from covet.middleware.prometheus import PrometheusMiddleware
 from covet.testclient import TestClient
 
 APP = """
@@ -192,3 +196,34 @@ def test_frontends_have_no_name(package: str, tmp_path: Path) -> None:
     for name in ("frontend", "answer", ""):
         with pytest.raises(Exception, match="No route exists for name"):
             app.url_path_for(name)
+
+
+def test_middleware_of_a_router_is_around_its_frontend(tmp_path: Path) -> None:
+    (tmp_path / "a.js").write_text("script")
+
+    class Named(BaseHTTPMiddleware):
+        def __init__(self, app: Any, name: str) -> None:
+            super().__init__(app)
+            self.name = name
+
+        async def dispatch(self, request: Request, call_next: Any) -> Any:
+            response = await call_next(request)
+            response.headers["x-name"] = self.name
+            return response
+
+    app, router = CovetPy(), APIRouter(prefix="/inner", middleware=[Middleware(Named, "inner")])
+    router.frontend("/", directory=tmp_path)
+    app.include_router(router)
+    app.frontend("/", directory=tmp_path)
+    client = TestClient(app)
+    assert client.get("/inner/a.js").headers["x-name"] == client.post("/inner/none").headers["x-name"] == "inner"
+    assert "x-name" not in client.get("/a.js").headers
+
+
+def test_figures_name_the_frontend(tmp_path: Path) -> None:
+    app = CovetPy()
+    app.add_middleware(PrometheusMiddleware)
+    app.frontend("/site", directory=tmp_path)
+    client = TestClient(app)
+    assert client.get("/site/none").status_code == 404
+    assert 'path="/site"' in client.get("/metrics").text
