@@ -10,7 +10,7 @@ from covet.apiroute import APIRoute
 from covet.exceptions import HTTPException
 from covet.requests import Request
 from covet.responses import Response, Scope
-from covet.routing import NoMatchFound
+from covet.routing import NoMatchFound, match_kinds
 from covet.staticfiles import PathLike, StaticFiles
 
 if TYPE_CHECKING:
@@ -145,6 +145,10 @@ class FrontendRoute(APIRoute):
 
     def path_for(self, name: str, params: "Mapping[str, Any]") -> str:
         raise NoMatchFound(name, params)
+
+    def matches(self, scope: "Mapping[str, Any]") -> tuple[Any, dict[str, Any]]:
+        """Never: tools take the first route that matches, and a frontend comes after all others."""
+        return match_kinds().NONE, {}
 
     def make_entry(self, context: "Context", *, generate: bool) -> "CallEntry":
         made = super().make_entry(context, generate=generate)

@@ -220,6 +220,17 @@ def test_middleware_of_a_router_is_around_its_frontend(tmp_path: Path) -> None:
     assert "x-name" not in client.get("/a.js").headers
 
 
+def test_tools_that_look_for_a_route_find_the_others(tmp_path: Path) -> None:
+    app = CovetPy(openapi_url=None)
+    app.frontend("/", directory=tmp_path)
+
+    @app.get("/")
+    async def index() -> None: ...
+
+    scope = {"type": "http", "method": "GET", "path": "/"}
+    assert [route.matches(scope)[0].name for route in app.routes] == ["NONE", "FULL"]
+
+
 def test_figures_name_the_frontend(tmp_path: Path) -> None:
     app = CovetPy()
     app.add_middleware(PrometheusMiddleware)
