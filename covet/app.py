@@ -493,7 +493,7 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
             send: takes an event.
 
         Raises:
-            ResponseAborted: a response ended before it was complete.
+            Exception: what nothing has answered, or what ended a response before it was complete.
             ValueError: the scope has another type.
         """
         if self._asgi is None:

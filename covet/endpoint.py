@@ -43,7 +43,7 @@ class Endpoint:
         self.nothing = Solved({})
         self._simple = route.response_model if route.simple_response else None
         self.is_coroutine = route.dependant.kind == "async"
-        self.stream = self._stream_item if route.is_generator else None
+        self.streams = route.is_generator
 
     def _plan_of(self, dependant: Any) -> Plan:
         return Plan(dependant, strict_content_type=self.route.strict_content_type, form_limits=self.route.form_limits)
@@ -72,8 +72,8 @@ class Endpoint:
         solved, errors = await plan.solve(request, stacks, body)
         if errors:
             raise RequestValidationError(errors, body=None if body is UNSET else body)
-        if self.stream is not None:
-            return self._streamed(plan.dependant.call(**solved.values), solved)
+        if self.streams:
+            return self._streamed(plan.dependant.call(**solved.values), solved, request)
         if self.is_coroutine:
             result = await plan.dependant.call(**solved.values)
         else:
@@ -153,11 +153,14 @@ class Endpoint:
 
     # ---- handlers that yield -----------------------------------------------------------
 
-    def _streamed(self, generator: Any, solved: Solved) -> Response:
+    def _streamed(self, generator: Any, solved: Solved, request: Request) -> Response:
         from covet.streaming import stream_of
 
+        def encode_item(item: Any) -> bytes:
+            return self._stream_item(item, request)
+
         response_class = None if self.route.default_class else self.route.response_class
-        response: Response = stream_of(generator, response_class, self._stream_item)
+        response: Response = stream_of(generator, response_class, encode_item)
         own = None if solved.response is None else solved.response.status_code
         response.status_code = own or self.route.declared_status or response.status_code
         response.background = solved.background
@@ -165,7 +168,7 @@ class Endpoint:
             response.raw_headers.extend(solved.response.raw_headers)
         return response
 
-    def _stream_item(self, item: Any) -> bytes:
+    def _stream_item(self, item: Any, request: Request) -> bytes:
         """One item of a stream in JSON."""
         field = self.route.stream_item_field
         if field is None:
@@ -173,7 +176,8 @@ class Endpoint:
         errors: list[dict[str, Any]] = []
         value = field.validate(item, ("response",), errors)
         if errors:
-            raise ResponseValidationError(errors, body=item)
+            place = self.route.place(request.method, request.scope.get("root_path", "").rstrip("/"))
+            raise ResponseValidationError(errors, body=item, endpoint_ctx=place)
         return field.serialize_json(value, **self.options)
 
     # ---- calls ------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def fast_call(endpoint: "Endpoint", context: "Context", general: Call) -> Call |
         plan.yields
         or (body is not None and body.is_form)
         or not endpoint.is_coroutine
-        or endpoint.stream is not None
+        or endpoint.streams
         or not endpoint.route.default_class
         or endpoint.route.max_body_size is not None
         or not all(step.kind == "async" and step.concurrency is None for step in steps)

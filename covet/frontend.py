@@ -1,17 +1,29 @@
 """Builds of frontend tools: a folder of files below a path, where no handler is."""
 
+import inspect
 import os
 import warnings
-from collections.abc import Awaitable, Callable
-from typing import Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
 
+from covet.apiroute import APIRoute
 from covet.exceptions import HTTPException
 from covet.requests import Request
 from covet.responses import Response, Scope
+from covet.routing import NoMatchFound, match_kinds
 from covet.staticfiles import PathLike, StaticFiles
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from covet.core import Exchange
+    from covet.interfaces import CallEntry
+    from covet.requests import Context
+
 Fallback = Literal["auto", "index.html", "404.html"] | None
+FALLBACKS = ("auto", "index.html", "404.html", None)
 PAGES = ("text/html", "application/xhtml+xml")
+ENVIRONMENTS = ("COVET_ENV", "FASTAPI_ENV")
 
 
 class FrontendFiles(StaticFiles):
@@ -24,28 +36,44 @@ class FrontendFiles(StaticFiles):
         check_dir: refuse a folder or a fallback that does not exist at once.
 
     Raises:
+        AssertionError: there is no such fallback.
         RuntimeError: the folder or the fallback does not exist.
     """
 
     def __init__(self, directory: PathLike, fallback: Fallback, *, check_dir: bool) -> None:
-        where = os.path.abspath(directory)
+        if fallback not in FALLBACKS:
+            raise AssertionError("fallback must be 'auto', 'index.html', '404.html', or None")
         if check_dir and not os.path.isdir(directory):
-            raise RuntimeError(f"Frontend directory '{directory}' does not exist; as an absolute path it is '{where}'")
+            raise RuntimeError(no_directory(directory))
         super().__init__(directory=directory, html=True, check_dir=check_dir)
         self.fallback = fallback
-        if check_dir and fallback not in ("auto", None) and not os.path.isfile(os.path.join(where, fallback)):
-            raise RuntimeError(f"Frontend fallback file '{fallback}' does not exist in '{where}'")
+        if check_dir and fallback not in ("auto", None):
+            self._page(fallback)
 
     def missing(self, scope: Scope) -> Response:
-        if self.fallback != "index.html" and self.fallback is not None:
-            found = self._file("404.html")
-            if found is not None:
-                return self.file_response(*found, scope, status_code=404)
-        if self.fallback in ("auto", "index.html") and accepts_pages(Request(scope).headers.get("accept", "")):
-            found = self._file("index.html")
-            if found is not None:
-                return self.file_response(*found, scope)
+        if self.fallback == "404.html" or (self.fallback == "auto" and self._file("404.html") is not None):
+            return self.file_response(*self._page("404.html"), scope, status_code=404)
+        shows = self.fallback == "index.html" or (self.fallback == "auto" and self._file("index.html") is not None)
+        if shows and accepts_pages(Request(scope).headers.get("accept", "")):
+            return self.file_response(*self._page("index.html"), scope)
         raise HTTPException(404)
+
+    def refusal(self, path: str) -> HTTPException:
+        """What answers other methods than GET and HEAD: 405 if there is a file, else 404."""
+        if self._file(path) is None and self._file(os.path.join(path, "index.html")) is None:
+            return HTTPException(404)
+        return HTTPException(405, headers={"Allow": "GET, HEAD"})
+
+    def _page(self, name: str) -> tuple[str, os.stat_result]:
+        """The file of a fallback. Raises RuntimeError if it does not exist."""
+        found = self._file(name)
+        if found is None:
+            assert self.directory is not None
+            raise RuntimeError(
+                f"Frontend fallback file '{name}' does not exist in directory '{self.directory}'. "
+                f"Resolved absolute directory: '{os.path.realpath(self.directory)}'"
+            )
+        return found
 
 
 def accepts_pages(accept: str) -> bool:
@@ -59,23 +87,94 @@ def accepts_pages(accept: str) -> bool:
     return False
 
 
-def endpoint_of(files: FrontendFiles) -> Callable[..., Awaitable[Response]]:
-    """A handler that answers with the files."""
+class Below:
+    """Files below a path.
 
-    async def frontend(request: Request) -> Response:
-        files.check_config()
-        path = str(request.path_params.get("frontend_path", ""))
-        return await files.get_response(os.path.normpath(os.path.join(*path.split("/"))), request.scope)
+    Args:
+        files: the files.
+        path: where they are, such as "/app".
+    """
 
-    return frontend
+    def __init__(self, files: FrontendFiles, path: str) -> None:
+        self.files = files
+        self.prefix = path.rstrip("/")
+
+    def path_of(self, x: "Exchange") -> str:
+        """The path of the file that a request asks for, within the folder, without "." and ".."."""
+        return os.path.normpath(os.path.join(*x.path[len(self.prefix) :].split("/")))
+
+    async def answer(self, request: Request, response: Response) -> Response:
+        """The file, or what stands for it, with the header fields that dependencies have set."""
+        self.files.check_config()
+        found = await self.files.get_response(self.path_of(request.exchange), request.scope)
+        found.raw_headers.extend(response.raw_headers)
+        return found
+
+    def refusal(self, x: "Exchange") -> HTTPException:
+        """What answers other methods than GET and HEAD."""
+        self.files.check_config()
+        return self.files.refusal(self.path_of(x))
+
+
+class FrontendRoute(APIRoute):
+    """What answers paths that no other route has: a path whose routes have other methods is not its own.
+
+    Args:
+        path: where the files are, with whatever prefixes routers have.
+        endpoint: `Below.answer`.
+        options: see RouteOptions.
+    """
+
+    last_resort = True
+    has_operations = False
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        path = path.rstrip("/") or "/"
+        self.below = Below(endpoint.__self__.files, path)  # type: ignore[attr-defined]  # a copy has another path
+        super().__init__(path, self.below.answer, **options)
+
+    @property
+    def path_format(self) -> str:
+        """The path as telemetry has it."""
+        return f"{self.below.prefix}/{{path}}"
+
+    @property
+    def shape(self) -> str:
+        """The pattern of everything below the path."""
+        return f"{self.below.prefix}/{{path}}"
+
+    def path_for(self, name: str, params: "Mapping[str, Any]") -> str:
+        raise NoMatchFound(name, params)
+
+    def matches(self, scope: "Mapping[str, Any]") -> tuple[Any, dict[str, Any]]:
+        """Never: tools take the first route that matches, and a frontend comes after all others."""
+        return match_kinds().NONE, {}
+
+    def make_entry(self, context: "Context", *, generate: bool) -> "CallEntry":
+        made = super().make_entry(context, generate=generate)
+        assert made is not None  # the handler wants the request
+        inside = made[0]
+
+        async def call(x: "Exchange") -> Any:
+            if x.method not in self.methods:
+                raise self.below.refusal(x)
+            result = inside(x)
+            return await result if inspect.isawaitable(result) else result
+
+        return (call, *made[1:])
+
+
+def no_directory(directory: PathLike) -> str:
+    """What is said of a folder that does not exist."""
+    return f"Frontend directory '{directory}' does not exist. Resolved absolute path: '{os.path.realpath(directory)}'"
 
 
 def checked(directory: PathLike, check_dir: bool | Literal["auto"]) -> bool:
-    """Whether to look for the folder at once; "auto" only warns while FASTAPI_ENV is "development"."""
+    """Whether to look for the folder at once; "auto" only warns in development."""
     if check_dir != "auto":
         return check_dir
-    if os.environ.get("FASTAPI_ENV") != "development":
+    if next((os.environ[name] for name in ENVIRONMENTS if name in os.environ), None) != "development":
         return True
     if not os.path.isdir(directory):
-        warnings.warn(f"Frontend directory '{directory}' does not exist; build it before a request comes", stacklevel=4)
+        warnings.warn(no_directory(directory), stacklevel=3)
     return False

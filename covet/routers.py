@@ -257,20 +257,20 @@ class RouteMethods:
             directory: the folder.
             fallback: what answers paths without a file: "404.html" with status 404, "index.html" for whoever accepts
                 HTML, "auto" for the one of them that exists, None for neither.
-            check_dir: refuse a folder that does not exist at once; "auto" only warns if FASTAPI_ENV is "development".
+            check_dir: refuse a folder that does not exist at once; "auto" only warns while it is being developed:
+                if COVET_ENV, or else FASTAPI_ENV, is "development", as `covet dev` has it.
 
         Raises:
+            AssertionError: the path does not start with "/", or there is no such fallback.
             RuntimeError: the folder or the fallback does not exist.
-            ValueError: the path does not start with "/".
         """
-        from covet.frontend import FrontendFiles, checked, endpoint_of
+        from covet.frontend import Below, FrontendFiles, FrontendRoute, checked
 
         if not path.startswith("/"):
-            raise ValueError("A frontend path must start with '/'")
-        endpoint = endpoint_of(FrontendFiles(directory, fallback, check_dir=checked(directory, check_dir)))
-        below = path.rstrip("/")
-        for each in dict.fromkeys((path, below + "/{frontend_path:path}")):
-            self.add_api_route(each, endpoint, methods=("GET", "HEAD"), include_in_schema=False)
+            raise AssertionError("A frontend path must start with '/'")
+        files = FrontendFiles(directory, fallback, check_dir=checked(directory, check_dir))
+        options: dict[str, Any] = {"route_class_override": FrontendRoute, "include_in_schema": False}
+        self.add_api_route(path, Below(files, path).answer, methods=("GET", "HEAD"), **options)
 
     def websocket_route(self, path: str, name: str | None = None) -> Callable[[Handler], Handler]:
         """`add_websocket_route` for the decorated function."""

@@ -89,6 +89,7 @@ class Route:
         repeat: the engine may give a request that a worker died of, or with, to another one if it is safe.
         param_names: the names in the path, in order.
         by_path: whether the path decides which requests it gets.
+        last_resort: it gets the requests below its path that fit no other route; the engine does not know it.
         may_be_websocket: whether it may get WebSockets.
         layers: the middleware of the routers that it belongs to, the outermost first; each list may still grow.
     """
@@ -105,6 +106,7 @@ class Route:
     repeat: bool = True
     param_names: tuple[str, ...] = field(init=False)
     by_path: ClassVar[bool] = True
+    last_resort: ClassVar[bool] = False
     may_be_websocket: ClassVar[bool] = False
     layers: "Sequence[Sequence[Middleware]]" = field(default=(), kw_only=True, repr=False)
 
@@ -247,6 +249,20 @@ def path_for(routes: Sequence[Route], name: str, params: Mapping[str, Any]) -> s
     raise NoMatchFound(name, params)
 
 
+def last_resorts(routes: Sequence[Route]) -> Callable[[str], int]:
+    """What gives the number of a decoded path's last resort, the one with the longest path; 0 if it has none."""
+    below = {route.path.rstrip("/"): number for number, route in reversed([*enumerate(routes, 1)]) if route.last_resort}
+    longest_first = sorted(below.items(), key=lambda item: -len(item[0]))
+
+    def find(path: str) -> int:
+        for prefix, number in longest_first:
+            if path.startswith(prefix + "/") or path == prefix:
+                return number
+        return 0
+
+    return find
+
+
 def _segment(value: Any, kind: str | None) -> str:
     """A parameter as it stands in a path. Raises ValueError if it cannot."""
     text = f"{value:0.20f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
@@ -297,7 +313,8 @@ def all_methods(routes: Sequence[Route]) -> tuple[str, ...]:
 
 def allowed_methods(routes: Sequence[Route], path: str) -> list[str]:
     """The methods of all routes that a decoded path fits, in order."""
-    return sorted({method for route in routes if route.fits(path) for method in route.methods} - {WEBSOCKET})
+    fitting = [route for route in routes if not route.last_resort and route.fits(path)]
+    return sorted({method for route in fitting for method in route.methods} - {WEBSOCKET})
 
 
 _ELSEWHERE = {

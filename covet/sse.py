@@ -45,15 +45,18 @@ class ServerSentEvent:
         comment: str | None = None,
     ) -> None:
         if data is not None and raw_data is not None:
-            raise ValueError("an event has either data, which is sent as JSON, or raw_data, which is sent as it is")
+            raise ValueError(
+                "Cannot set both 'data' and 'raw_data' on the same ServerSentEvent. Use 'data' for JSON-serialized "
+                "payloads or 'raw_data' for pre-formatted strings."
+            )
         for name, value in (("raw_data", raw_data), ("event", event), ("id", id), ("comment", comment)):
             if value is not None and not isinstance(value, str):
                 raise ValueError(f"the {name} of an event must be text, not {value!r}")
         for name, value in (("event", event), ("id", id)):
             if value is not None and ("\r" in value or "\n" in value):
-                raise ValueError(f"the {name} of an event must be a single line")
+                raise ValueError(f"SSE '{name}' must be a single line")
         if id is not None and "\0" in id:
-            raise ValueError("the id of an event must not contain null characters")
+            raise ValueError("SSE 'id' must not contain null characters")
         if retry is not None and (type(retry) is not int or retry < 0):
             raise ValueError(f"the retry of an event must be a whole number of milliseconds, not {retry!r}")
         self.data, self.raw_data = data, raw_data

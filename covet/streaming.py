@@ -91,7 +91,7 @@ class StreamingResponse(Response):
         except Exception:
             if not x.started:
                 raise
-            if not x.cancelled:
+            if not x.cancelled and not hasattr(x, "report"):  # over an ASGI server it is raised
                 logger.exception("Exception while streaming the answer to %s %s", x.method, x.path)
             x.abort()
             return

@@ -16,11 +16,13 @@ from covet.concurrency import set_threads
 from covet.config import Settings
 from covet.core import Exchange, pack_fields
 from covet.encoders import encode
+from covet.exceptions import RequestValidationError, is_http_exception
+from covet.handlers import HandlerTable
 from covet.interfaces.answers import plain_answer, toggled
 from covet.interfaces.native import calls_of, param_names
 from covet.lifespan import Lifespan
 from covet.middleware.registry import Placement
-from covet.routing import WEBSOCKET, Route
+from covet.routing import WEBSOCKET, Route, last_resorts
 
 if TYPE_CHECKING:
     from covet.app import CovetPy
@@ -54,6 +56,7 @@ class Version:
         self._handlers = len(app.exception_handlers)
         self._forward_unmatched = app.answers_unmatched
         self._router = Router(self._routes, redirect_slashes=settings.redirect_slashes)
+        self._last_resort = last_resorts(self._routes)
         self._sockets = Router(self._routes, redirect_slashes=False, sockets=True)
         self._context = AsgiContext(app, param_names(self._routes), {})
         self._calls = calls_of(self._routes, self._context, settings, placement)
@@ -67,10 +70,11 @@ class Version:
         """Routes a request and answers it, or calls the handler that does."""
         match = self._router.lookup(x.raw_path, x.method)
         x.route, x.params = match.route, match.params
+        last = self._last_resort(x.path) if match.status == 404 else 0
         if self._context.traced:
-            self._note_match(x, self._router, match)
+            self._note_match(x, self._router, Match(0, last) if last else match)
         forwarded = (307, 404, 405) if self._guarded else (404, 405) if self._forward_unmatched else ()
-        if match.status in forwarded:
+        if last or match.status in forwarded:
             x.verdict = match.status
         elif match.status:
             self._answer_unmatched(x, match)
@@ -260,7 +264,14 @@ class AsgiApplication:
         # Servers without the state extension share what the lifespan gave.
         x.lifespan_state = scope.get("state", self.state)
         x.shares_state = bool(self._placed().outer)
-        await complete(x, self._answer(x))
+        await complete(x, self._answer(x), self._has_handler)
+
+    def _has_handler(self, error: Exception) -> bool:
+        """Whether an exception is answered inside of the middleware."""
+        table = HandlerTable(self.app.exception_handlers)
+        found = table.find(error)
+        known = is_http_exception(error) or isinstance(error, RequestValidationError)
+        return known or (found is not None and found not in table.outermost)
 
     async def _answer(self, x: AsgiExchange) -> None:
         if 0 < self._max_body < x.content_length:

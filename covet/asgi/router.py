@@ -105,7 +105,7 @@ class Router:
         patterns: dict[tuple[object, ...], _Pattern] = {}
         for number, route in enumerate(routes, 1):
             wanted = [method for method in route.methods if (method == WEBSOCKET) is sockets]
-            if not route.by_path or not wanted:
+            if not route.by_path or route.last_resort or not wanted:
                 continue
             parts = parse(route.path)
             if all(not kind for kind, _ in parts):

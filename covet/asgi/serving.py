@@ -1,7 +1,7 @@
 """What is common to all who answer over an ASGI server."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import cast
 
@@ -10,11 +10,19 @@ from covet.core import Exchange
 from covet.responses import Response
 
 
-async def complete(x: AsgiExchange, work: Awaitable[None]) -> None:
+async def complete(
+    x: AsgiExchange, work: Awaitable[None], has_handler: Callable[[Exception], bool] | None = None
+) -> None:
     """Sees an exchange through: does the work that answers it, and waits until the server has taken the response.
 
+    Args:
+        x: the exchange.
+        work: what answers it.
+        has_handler: whether an exception would have been answered, had it come before the response.
+
     Raises:
-        ResponseAborted: the response was given up while the client was there.
+        Exception: what ended the response while the client was there.
+        ResponseAborted: the response was given up for another reason.
     """
     task = asyncio.current_task()
     assert task is not None
@@ -35,6 +43,10 @@ async def complete(x: AsgiExchange, work: Awaitable[None]) -> None:
         # As with Starlette: servers log it, error trackers and test clients see it.
         raise x.failure
     if x.aborted and not x.cancelled:
+        if isinstance(x.cause, Exception):
+            if has_handler is None or not has_handler(x.cause):
+                raise x.cause
+            raise ResponseAborted("Caught handled exception, but response already started.") from x.cause
         raise ResponseAborted(f"the response to {x.method} {x.path} was given up") from x.cause
 
 

@@ -1,5 +1,6 @@
 """`covet dev`."""
 
+import os
 from typing import Any
 
 import click
@@ -21,4 +22,6 @@ def dev(context: click.Context, /, app: str | None, **values: Any) -> None:
 
     As covet run with --reload and --debug.
     """
+    if "FASTAPI_ENV" not in os.environ:
+        os.environ.setdefault("COVET_ENV", "development")
     place(context, app, {**DEVELOPMENT, **given(context, values)}, values["app_dir"])

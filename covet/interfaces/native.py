@@ -16,7 +16,7 @@ from covet.interfaces import Lifespan as LifespanProtocol
 from covet.lifespan import Lifespan
 from covet.middleware.registry import NO_MIDDLEWARE, Placement
 from covet.requests import Context, Converters
-from covet.routing import WEBSOCKET, Route, allowed_methods
+from covet.routing import WEBSOCKET, Route, allowed_methods, last_resorts
 
 if TYPE_CHECKING:
     from covet.app import CovetPy
@@ -52,12 +52,14 @@ class CovetApplication:
             }
         return {
             "guards": placement.guards,
-            "forward_unmatched": self.app.answers_unmatched or bool(placement),
+            "forward_unmatched": (
+                self.app.answers_unmatched or bool(placement) or any(route.last_resort for route in self.app.routes)
+            ),
             "forward_redirects": bool(placement),
             "routes": [
                 route.engine(number, forward=bool(placement or route.middleware))
                 for number, route in enumerate(self.app.routes, 1)
-                if route.by_path
+                if route.by_path and not route.last_resort
             ],
         }
 
@@ -147,7 +149,8 @@ def calls_of(
 
 def entries(routes: Sequence[Route], context: Context, *, generate: bool) -> list[CallEntry]:
     """What the native runner calls, by route number; number 0 is what no route matched."""
-    calls: list[CallEntry] = [(_unmatched(routes), 404, False)]
+    calls: list[CallEntry] = []
+    calls.append((_unmatched(routes, calls), 404, False))
     for route in routes:
         if route.constant is not None or not route.by_path:
             calls.append(None)
@@ -169,9 +172,16 @@ def entries(routes: Sequence[Route], context: Context, *, generate: bool) -> lis
     return calls
 
 
-def _unmatched(routes: Sequence[Route]) -> Callable[[Exchange], Any]:
+def _unmatched(routes: Sequence[Route], calls: Sequence[CallEntry]) -> Callable[[Exchange], Any]:
+    last_resort = last_resorts(routes)
+
     def call(x: Exchange) -> Any:
         status = x.verdict or 404
+        number = last_resort(x.path) if status == 404 else 0
+        if number:
+            entry = calls[number]
+            assert entry is not None  # only constants have none
+            return entry[0](x)
         headers = {"allow": ", ".join(allowed_methods(routes, x.path))} if status == 405 else None
         raise HTTPException(status, headers=headers)
 

@@ -24,7 +24,7 @@ from covet.middleware.base import (
 from covet.middleware.registry import PASSED
 from covet.requests import Context, EngineRequest, Request
 from covet.responses import Answer, Response
-from covet.routing import Route, all_methods
+from covet.routing import Route, all_methods, last_resorts
 from covet.streaming import StreamingResponse
 
 Entry = tuple[Callable[[Exchange], Any], int, bool] | None
@@ -64,7 +64,7 @@ def chained(
         if route.middleware
     }
     if layered:
-        call_next = _by_route(layered, call_next, request_of)
+        call_next = _by_route(layered, call_next, request_of, last_resorts(routes))
     call_next = _wrapped(layers, call_next, request_of)
 
     async def call(x: Exchange) -> Response | None:
@@ -103,14 +103,18 @@ def _wrapped(
 
 
 def _by_route(
-    layered: Mapping[int, RequestResponseEndpoint], otherwise: RequestResponseEndpoint, own: OwnRequest
+    layered: Mapping[int, RequestResponseEndpoint],
+    otherwise: RequestResponseEndpoint,
+    own: OwnRequest,
+    last_resort: Callable[[str], int],
 ) -> RequestResponseEndpoint:
     """Goes through the middleware of the routers that the request's route belongs to."""
 
     def choose(request: Request) -> Any:
         x = request.exchange
-        if x.route in layered and not _is_changed(own(x)):
-            return layered[x.route](request)
+        number = x.route or (last_resort(x.path) if x.verdict == 404 else 0)
+        if number in layered and not _is_changed(own(x)):
+            return layered[number](request)
         return otherwise(request)
 
     return choose

@@ -11,6 +11,7 @@ from covet.filestreams import FileStream
 from covet.middleware.base import AsgiApp, Layer, Receive, RequestResponseEndpoint, Scope, Send
 from covet.requests import Request
 from covet.responses import Response
+from covet.routing import last_resorts
 from covet.streaming import StreamingResponse
 from covet.tally import Tally, tally
 
@@ -143,7 +144,8 @@ class PrometheusMiddleware(Layer):
 
 
 def _path_of(request: Request) -> str:
-    number = request.exchange.route
+    x = request.exchange
+    number = x.route or (last_resorts(request.app.routes)(x.path) if x.verdict == 404 else 0)
     return request.app.routes[number - 1].path if number else OTHER
 
 

@@ -38,8 +38,8 @@ class TracedEndpoint(Endpoint):
             misfit = RequestValidationError(data.errors, body=data.body)
             note_validation_failed(misfit)
             raise misfit
-        if self.stream is not None:
-            return self._streamed(plan.dependant.call(**solved.values), solved)
+        if self.streams:
+            return self._streamed(plan.dependant.call(**solved.values), solved, request)
         response = self.response(await self._result(plan, solved), solved)
         if type(response.background) is BackgroundTasks:
             response.background = TracedTasks(response.background)

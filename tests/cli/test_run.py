@@ -190,6 +190,16 @@ def test_dev(folder: Path) -> None:
             time.sleep(0.05)
 
 
+@pytest.mark.parametrize(
+    ("variables", "seen"), [({}, "development"), ({"COVET_ENV": "x"}, "x"), ({"FASTAPI_ENV": "production"}, "None")]
+)
+def test_dev_is_told_to_the_application(folder: Path, variables: dict[str, str], seen: str) -> None:
+    source = (folder / "main.py").read_text("utf-8").replace('"GREETING", "hello"', '"COVET_ENV", "None"')
+    (folder / "main.py").write_text(source, "utf-8")
+    with running("dev", *PORT, cwd=folder, **variables) as server:
+        assert get(("127.0.0.1", server.ports[0]))[2] == f'"{seen}"'
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_uvicorns_variables(folder: Path, workers: str) -> None:
     source = (folder / "main.py").read_text("utf-8").replace("CovetPy()", f"CovetPy(workers={workers})")

@@ -348,3 +348,76 @@ def test_builds_of_frontends(package: str, tmp_path: Path) -> None:
         app.frontend("/more", directory=tmp_path, fallback="404.html")
     (tmp_path / "404.html").write_text("nothing")
     assert answer("/none", page) == (404, "nothing")
+
+
+@pytest.mark.parametrize("sync", [True, False])
+@pytest.mark.parametrize("kind", ["lines", "checked", "stream"])
+@pytest.mark.parametrize("before", [0, 2])
+def test_what_a_generator_raises_comes_out_of_the_client(package: str, sync: bool, kind: str, before: int) -> None:
+    f = framework(package)
+    app = f.FastAPI()
+
+    class Mine(Exception): ...
+
+    class Answered(Exception): ...
+
+    @app.exception_handler(Answered)
+    async def answer(request: f.Request, error: Answered) -> Any:
+        return f.PlainTextResponse("too late")
+
+    raised: list[Any] = []
+
+    def items() -> Iterator[Any]:
+        yield from ("1", "2")[:before]
+        if raised[0] is not None:
+            raise raised[0]
+        yield "no number"
+
+    async def async_items() -> AsyncIterator[Any]:
+        for item in items():
+            yield item
+
+    if kind == "stream":
+
+        @app.get("/")
+        async def stream() -> Any:
+            return f.StreamingResponse(items() if sync else async_items())
+
+    else:
+        handler = items if sync else async_items
+        checked = Iterator[int] if sync else AsyncIterator[int]
+        handler.__annotations__["return"] = checked if kind == "checked" else None
+        app.get("/")(handler)
+    client = client_of(app, package)
+
+    def outcome(error: Exception | None) -> Any:
+        raised[:] = [error]
+        return client.get("/")
+
+    with pytest.raises(Mine, match="mine"):
+        outcome(Mine("mine"))
+    for error in (Answered(), f.HTTPException(403)):
+        with pytest.raises(RuntimeError, match="Caught handled exception, but response already started") as caught:
+            outcome(error)
+        assert caught.value.__cause__ is error
+    if kind == "checked":
+        with pytest.raises(f.ResponseValidationError) as invalid:
+            outcome(None)
+        assert invalid.value.body == "no number"
+        assert invalid.value.endpoint_ctx["function"] == handler.__name__
+        assert str(invalid.value).endswith("GET /")
+    lenient = client_of(app, package, raise_server_exceptions=False)
+    raised[:] = [Mine()]
+    assert lenient.get("/").status_code == 200
+
+
+def test_events_that_cannot_be_sent_say_why(package: str) -> None:
+    event = of(package, "sse.ServerSentEvent")
+    for name in ("event", "id"):
+        for text in ("a\nb", "a\rb", "a\r\nb", "a\n"):
+            with pytest.raises(ValueError, match=f"SSE '{name}' must be a single line"):
+                event(**{name: text})
+    with pytest.raises(ValueError, match="SSE 'id' must not contain null characters"):
+        event(id="a\0b")
+    with pytest.raises(ValueError, match="Cannot set both 'data' and 'raw_data' on the same ServerSentEvent"):
+        event(data=1, raw_data="1")

@@ -138,6 +138,13 @@ async def endless_or(text: str) -> AsyncIterator[str]:
         yield letter
 
 
+@app.get("/misfits/{before}")
+async def misfits(before: int) -> AsyncIterator[int]:
+    for number in range(before):
+        yield number
+    yield "no number"  # type: ignore[misc]
+
+
 async def broken() -> AsyncIterator[str]:
     yield "a"
     raise RuntimeError("broken stream")

@@ -136,6 +136,16 @@ def test_a_broken_stream_of_starlettes_is_cut_short(server: Server, client: http
 # ---- streams ----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("before", [0, 2])
+def test_an_item_that_does_not_fit_cuts_the_stream_and_is_logged(
+    server: Server, client: httpx.Client, before: int
+) -> None:
+    with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+        client.get(f"/misfits/{before}")
+    until(lambda: f"Exception while streaming the answer to GET /misfits/{before}" in server.log)
+    until(lambda: "in misfits\n    GET /misfits/{before}" in server.log)
+
+
 @pytest.mark.parametrize("kind", ["plain", "sync", "sse", "jsonl", "starlette"])
 def test_the_iterator_is_closed_when_the_client_goes(server: Server, client: httpx.Client, kind: str) -> None:
     connection = opened(server, f"/endless/{kind}", b"first")

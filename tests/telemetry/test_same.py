@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -309,3 +310,37 @@ def test_the_span_is_current_in_the_handler() -> None:
 
     with client_of("covet", app) as client:
         assert client.get("/", headers={"traceparent": f"00-{TRACE}-{PARENT}-01"}).json() == TRACE
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *(
+            ("GET", path)
+            for path in ("/site", "/site/", "/site/a.js", "/site/none", "/site/sub", "/site/api/", "/other")
+        ),
+        *(("POST", path) for path in ("/site/a.js", "/site/none", "/site/api")),
+        ("GET", "/site/a.js?token=5"),
+    ],
+)
+def test_frontends(guarded: bool, method: str, path: str, tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("page")
+    (tmp_path / "a.js").write_text("script")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "index.html").write_text("sub")
+    told: list[Any] = []
+    for package in PACKAGES:
+        f, recorder = shop.framework(package), Recorder()
+
+        async def guard(token: int = 0) -> None: ...
+
+        app = (f.FastAPI if package == "fastapi" else f.CovetPy)(telemetry=recorder.config)
+        router = f.APIRouter(dependencies=[f.Depends(guard)] if guarded else None)
+        router.frontend("/", directory=tmp_path, fallback=None)
+        app.include_router(router, prefix="/site")
+        app.get("/site/api")(guard)
+        with client_of(package, app) as client:
+            client.request(method, path, follow_redirects=False)
+        told.append(recorder.told())
+    assert told[1] == told[0]
