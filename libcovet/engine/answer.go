@@ -405,9 +405,14 @@ func (l *loop) writePiece(c *netio.Conn, o *owed, block bridge.Block, n int) {
 	}
 }
 
-// giveUp ends a connection whose answer cannot be completed: the client must
-// see that it is cut short.
+// giveUp ends a connection whose answer cannot be completed. The client gets
+// what there is and must see that it is cut short: where neither chunks nor a
+// length tell, only a reset does (RFC 9112 section 8).
 func (l *loop) giveUp(s *session, c *netio.Conn, o *owed) {
 	s.phase, s.closing = phaseOver, true
+	if o.started && (o.framed || o.left > 0) {
+		c.CloseAfterFlush()
+		return
+	}
 	c.Abort()
 }

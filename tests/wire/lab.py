@@ -152,9 +152,18 @@ async def wrong_length(length: int) -> StreamingResponse:
 
 
 @app.get("/breaks")
-async def breaks() -> StreamingResponse:
+async def breaks(size: int = 5, length: bool = False) -> StreamingResponse:
     async def parts() -> AsyncIterator[bytes]:
-        yield b"begun"
+        yield b"x" * size
+        raise RuntimeError("as the test asked")
+
+    return StreamingResponse(parts(), headers={"content-length": str(size + 1)} if length else None)
+
+
+@app.get("/breaks-sync")
+def breaks_sync(size: int = 5) -> StreamingResponse:
+    def parts() -> Iterator[bytes]:
+        yield b"x" * size
         raise RuntimeError("as the test asked")
 
     return StreamingResponse(parts())

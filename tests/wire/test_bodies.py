@@ -457,14 +457,35 @@ def test_a_wrong_content_length_never_breaks_the_framing(lab: Server, length: in
         assert length < 10 and answer.body == b"0123456789"[:length]
 
 
-def test_a_streamed_answer_that_fails_is_cut(lab: Server) -> None:
-    with lab.connect(LIMIT) as sock:
-        sock.sendall(head("GET", "/breaks"))
-        reader = Reader(sock)
-        with pytest.raises(Closed):
-            reader.answer()
-        assert b"0\r\n\r\n" not in reader.data
+def all_of(sock: socket.socket) -> bytes:
+    """Reads to the end of the connection."""
+    return b"".join(iter(lambda: sock.recv(1 << 16), b""))
+
+
+@pytest.mark.parametrize("size", [5, 200_000])
+@pytest.mark.parametrize("path", ["/breaks?size={}", "/breaks-sync?size={}"])
+def test_a_streamed_answer_that_fails_is_cut_behind_what_there_is(lab: Server, path: str, size: int) -> None:
+    for _ in range(30):
+        with lab.connect(LIMIT) as sock:
+            sock.sendall(head("GET", path.format(size)))
+            data = all_of(sock)
+        assert data.startswith(b"HTTP/1.1 200 ")
+        assert data.count(b"x") == size and not data.endswith(b"0\r\n\r\n")
     eventually(lambda: "as the test asked" in lab.log)
+
+
+def test_a_streamed_answer_of_known_length_that_fails_is_cut(lab: Server) -> None:
+    with lab.connect(LIMIT) as sock:
+        sock.sendall(head("GET", "/breaks?length=true") + NEXT)
+        data = all_of(sock)
+    assert b"content-length: 6\r\n" in data.lower() and data.endswith(b"\r\n\r\nxxxxx")
+
+
+def test_a_streamed_answer_that_only_the_end_would_end_is_reset_when_it_fails(lab: Server) -> None:
+    with lab.connect(LIMIT) as sock:
+        sock.sendall(b"GET /breaks HTTP/1.0\r\nHost: a\r\n\r\n")
+        with pytest.raises(ConnectionResetError):
+            all_of(sock)
 
 
 @pytest.mark.parametrize("code", [204, 304])
