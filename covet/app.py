@@ -381,7 +381,7 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Described, Observed, Health):
         return self._hook(self.shutdown_hooks, hook)
 
     def on_event(self, event_type: str) -> Callable[[HookFunction], HookFunction]:
-        """`on_startup` or `on_shutdown`, by the name "startup" or "shutdown"."""
+        """`on_startup` or `on_shutdown`, by the name "startup" or "shutdown"; deprecated, as in FastAPI."""
         return self.router.on_event(event_type)
 
     def add_event_handler(self, event_type: str, func: Hook) -> None:

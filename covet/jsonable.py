@@ -16,6 +16,8 @@ from uuid import UUID
 
 import msgspec
 
+from covet.exceptions import PydanticV1NotSupportedError
+
 Encoder = Callable[[Any], Any]
 IncEx = Set[int] | Set[str] | Mapping[int, Any] | Mapping[str, Any]
 
@@ -187,6 +189,8 @@ def _other(obj: Any, include: IncEx | None, exclude: IncEx | None, options: Opti
     for kind in type(obj).__mro__:
         if kind in ENCODERS_BY_TYPE:
             return ENCODERS_BY_TYPE[kind](obj)
+        if kind.__module__ == "pydantic.v1.main":
+            raise PydanticV1NotSupportedError(f"pydantic.v1 models are not supported. Please update the model {obj!r}.")
         if kind.__name__ in AS_TEXT.get(kind.__module__, ()):
             return str(obj)
     if type(obj).__name__ == "PydanticUndefinedType":

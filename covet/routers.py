@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from covet.apiroute import APIRoute, RouteOptions, generate_unique_id
 from covet.defaults import Default, DefaultPlaceholder, chosen
-from covet.lifespan import Hook, LifespanOf, managed, with_hooks
+from covet.deprecations import deprecated
+from covet.exceptions import DeclarationError, EmptyPathError
+from covet.lifespan import Hook, LifespanOf, managed, merged, with_hooks
 from covet.middleware import Middleware
 from covet.middleware.registry import MiddlewareRegistry
 from covet.mounts import Host, Mount, WebSocketRoute
@@ -114,7 +116,9 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
 
     def _register(self, route: Route) -> None:
         if self.serves and not route.path.startswith("/"):
-            raise ValueError(f"the path {route.path!r} must start with '/'")
+            raise DeclarationError(f"the path {route.path!r} must start with '/'")
+        if self.serves and isinstance(route, APIRoute):
+            route.check_path()
         if route.by_path:
             route.layers = (self.user_middleware, *route.layers)
         self.routes.append(route)
@@ -223,13 +227,21 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
             form_limits: limits of forms, where neither route nor router has chosen one.
 
         Raises:
-            ValueError: the prefix cannot be used, or a path would be empty.
+            DeclarationError: the prefix cannot be used, or the router would include itself.
+            EmptyPathError: a path would be empty.
         """
         _check_prefix(prefix)
         if not isinstance(router, APIRouter):
             router = router.router()
-        if router is self or any(inclusion.parent is router for inclusion in self._above()):
-            raise ValueError("a router cannot include itself")
+        if router is self:
+            raise DeclarationError(
+                "Cannot include the same APIRouter instance into itself. Did you mean to include a different router?"
+            )
+        if any(inclusion.parent is router for inclusion in self._above()):
+            raise DeclarationError(
+                "Cannot include an APIRouter instance that already includes this router. "
+                "Did you mean to include a different router?"
+            )
         inclusion = Inclusion(
             self,
             prefix,
@@ -252,8 +264,6 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
         self.on_startup += router.on_startup
         self.on_shutdown += router.on_shutdown
         if router.lifespan is not None:
-            from covet.lifespan import merged
-
             self.lifespan = router.lifespan if self.lifespan is None else merged(self.lifespan, router.lifespan)
 
     def _above(self) -> list[Inclusion]:
@@ -265,7 +275,7 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
     def _include(self, route: Route, inclusion: Inclusion, router: "APIRouter | None" = None) -> None:
         prefix, options = inclusion.prefix, inclusion.options
         if not isinstance(route, Host) and not prefix and not route.path:
-            raise ValueError(f"Prefix and path cannot be both empty (path operation: {route.name})")
+            raise EmptyPathError(f"Prefix and path cannot be both empty (path operation: {route.name})")
         if isinstance(route, APIRoute):
             self._include_api_route(route, prefix, options)
         elif isinstance(route, WebSocketRoute):
@@ -355,12 +365,12 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
     def _hooks(self, event_type: str) -> list[Hook]:
         hooks = {"startup": self.on_startup, "shutdown": self.on_shutdown}.get(event_type)
         if hooks is None:
-            raise ValueError(f'on_event takes "startup" or "shutdown", not {event_type!r}')
+            raise DeclarationError(f'on_event takes "startup" or "shutdown", not {event_type!r}')
         return hooks
 
     def on_event(self, event_type: str) -> Callable[[Handler], Handler]:
-        """Registers the decorated function; see `add_event_handler`."""
-
+        """Registers the decorated function; see `add_event_handler`. Deprecated in favour of `lifespan`."""
+        deprecated("on_event is deprecated, use lifespan event handlers instead.", DeprecationWarning)
         hooks = self._hooks(event_type)
 
         def register(function: Handler) -> Handler:
@@ -392,9 +402,9 @@ def checked_limits(limits: Mapping[str, Any] | None) -> dict[str, int]:
 
 def _check_prefix(prefix: str) -> None:
     if prefix and not prefix.startswith("/"):
-        raise ValueError("A path prefix must start with '/'")
+        raise DeclarationError("A path prefix must start with '/'")
     if prefix.endswith("/"):
-        raise ValueError("A path prefix must not end with '/', as the routes will start with a path")
+        raise DeclarationError("A path prefix must not end with '/', as the routes will start with '/'")
 
 
 def _choice(*values: Any) -> Any:
