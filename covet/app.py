@@ -267,6 +267,11 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Described, Observed, Health):
     def debug(self, debug: bool) -> None:
         self.settings = self.with_settings({"debug": debug})
 
+    @property
+    def max_body_size(self) -> int | str | None:
+        """The largest request body; see the argument of this name."""
+        return self.settings.max_body_size
+
     # ---- routes -------------------------------------------------------------
 
     @property

@@ -158,11 +158,12 @@ def signature_of(call: Callable[..., Any]) -> inspect.Signature:
     if not hasattr(function, "__globals__"):
         function = function.__init__ if inspect.isclass(function) else getattr(type(function), "__call__", function)  # noqa: B004
     spaces = (getattr(function, "__globals__", {}), _nonlocals(function))
-    parameters = [p.replace(annotation=_evaluated(p.annotation, *spaces)) for p in signature.parameters.values()]
-    return signature.replace(parameters=parameters, return_annotation=_evaluated(signature.return_annotation, *spaces))
+    parameters = [p.replace(annotation=evaluated(p.annotation, *spaces)) for p in signature.parameters.values()]
+    return signature.replace(parameters=parameters, return_annotation=evaluated(signature.return_annotation, *spaces))
 
 
-def _evaluated(annotation: Any, names: Mapping[str, Any], local: Mapping[str, Any]) -> Any:
+def evaluated(annotation: Any, names: Mapping[str, Any], local: Mapping[str, Any]) -> Any:
+    """An annotation, evaluated if it is text; a ForwardRef if that is not possible."""
     if not isinstance(annotation, str):
         return annotation
     holder = types.SimpleNamespace(__annotations__={"it": annotation})

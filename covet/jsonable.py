@@ -193,6 +193,9 @@ def _other(obj: Any, include: IncEx | None, exclude: IncEx | None, options: Opti
             raise PydanticV1NotSupportedError(f"pydantic.v1 models are not supported. Please update the model {obj!r}.")
         if kind.__name__ in AS_TEXT.get(kind.__module__, ()):
             return str(obj)
+    for kind, encoder in ENCODERS_BY_TYPE.items():
+        if isinstance(obj, kind):  # a class that only says so, as the UUIDs of asyncpg
+            return encoder(obj)
     if type(obj).__name__ == "PydanticUndefinedType":
         return None
     uploads = sys.modules.get("covet.uploads")

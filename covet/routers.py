@@ -232,7 +232,7 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
         """
         _check_prefix(prefix)
         if not isinstance(router, APIRouter):
-            router = router.router()
+            router = _router_of(router)
         if router is self:
             raise DeclarationError(
                 "Cannot include the same APIRouter instance into itself. Did you mean to include a different router?"
@@ -398,6 +398,16 @@ def checked_limits(limits: Mapping[str, Any] | None) -> dict[str, int]:
         if name not in LIMITS or type(value) is not int or value < 0:
             raise ValueError(f"form_limits takes {', '.join(LIMITS)}, which are whole numbers: not {name}={value!r}")
     return dict(limits or {})
+
+
+def _router_of(controller: Any) -> APIRouter:
+    if not callable(getattr(controller, "router", None)):
+        raise TypeError(
+            f"{controller!r} is no APIRouter of CovetPy; routes of FastAPI stay in an application of FastAPI, which "
+            "app.mount(path, application) gives the requests below a path"
+        )
+    found: APIRouter = controller.router()
+    return found
 
 
 def _check_prefix(prefix: str) -> None:

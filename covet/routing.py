@@ -300,6 +300,14 @@ def allowed_methods(routes: Sequence[Route], path: str) -> list[str]:
     return sorted({method for route in routes if route.fits(path) for method in route.methods} - {WEBSOCKET})
 
 
+def iter_route_contexts(routes: Iterable[Route]) -> Iterator[Route]:
+    """The routes, those of included routers too; here they are all in the list itself."""
+    yield from routes
+
+
+RouteContext = Route
+"""What FastAPI's `iter_route_contexts` gives says what a route says."""
+
 _ELSEWHERE = {
     "APIRoute": "apiroute",
     "APIRouter": "routers",

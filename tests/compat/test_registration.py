@@ -238,6 +238,11 @@ def test_models_of_pydantic_1_are_refused(package: str, make: Callable[[Any], No
         make(framework(package))
 
 
+def test_routers_of_fastapi_stay_in_its_applications() -> None:
+    with pytest.raises(TypeError, match=r"app\.mount"):
+        framework("covet").FastAPI().include_router(framework("fastapi").APIRouter())
+
+
 @both
 def test_words_about_an_unknown_result(package: str) -> None:
     with pytest.raises(import_module(f"{package}.exceptions").FastAPIError) as caught:
