@@ -11,7 +11,7 @@ from covet.defaults import Default, DefaultPlaceholder, chosen
 from covet.dependant import Dependant, add_unnamed, get_dependant, kind_of, signature_of
 from covet.dispatch import NO_BODY, is_status
 from covet.exceptions import DeclarationError, FieldTypeError
-from covet.modelfield import ModelField
+from covet.modelfield import ModelField, is_odd
 from covet.params import Depends
 from covet.requests import Request
 from covet.responses import JSONResponse, Response
@@ -265,10 +265,9 @@ class APIRoute(Route):
                 raise DeclarationError(f"route {self.path}: Status code {status} must not have a response body")
             models.append(response["model"])
         for model in (*models, self.stream_item_type):
-            field = ModelField("response", model, mode="serialization")
-            if field.is_odd and not isinstance(model, ForwardRef):
+            if is_odd(model) and not isinstance(model, ForwardRef):
                 try:
-                    field.prepare()
+                    ModelField("response", model, mode="serialization").prepare()
                 except FieldTypeError as error:
                     raise type(error)(f"route {' '.join(self.methods)} {self.path}: {error}") from None
 

@@ -1,6 +1,7 @@
 """The application: routes, exception handlers, lifespan and settings."""
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from covet.apiroute import RouteOptions, generate_unique_id
@@ -158,7 +159,7 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Described, Observed, Health):
         problem_details: bool = False,
         telemetry: "TelemetryConfig | None" = None,
     ) -> None:
-        self.settings = Settings(
+        self._settings = Settings(
             title=title,
             version=version,
             debug=debug,
@@ -223,6 +224,7 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Described, Observed, Health):
         self.webhooks = APIRouter() if webhooks is None else webhooks
         self.router = APIRouter(
             routes=routes,
+            redirect_slashes=redirect_slashes,
             dependencies=dependencies,
             default_response_class=default_response_class,
             responses=responses,
@@ -241,13 +243,20 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Described, Observed, Health):
         self._asgi: AsgiApplication | None = None
 
     @property
+    def settings(self) -> Settings:
+        """How the application is served; `router.redirect_slashes` may have been assigned meanwhile."""
+        if self._settings.redirect_slashes is not self.router.redirect_slashes:
+            self._settings = replace(self._settings, redirect_slashes=self.router.redirect_slashes)
+        return self._settings
+
+    @property
     def title(self) -> str:
         """The application's name."""
         return self.settings.title
 
     @title.setter
     def title(self, title: str) -> None:
-        self.settings = self.with_settings({"title": title})
+        self._settings = self.with_settings({"title": title})
 
     @property
     def version(self) -> str:
@@ -256,7 +265,7 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Described, Observed, Health):
 
     @version.setter
     def version(self, version: str) -> None:
-        self.settings = self.with_settings({"version": version})
+        self._settings = self.with_settings({"version": version})
 
     @property
     def debug(self) -> bool:
@@ -265,7 +274,7 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Described, Observed, Health):
 
     @debug.setter
     def debug(self, debug: bool) -> None:
-        self.settings = self.with_settings({"debug": debug})
+        self._settings = self.with_settings({"debug": debug})
 
     @property
     def max_body_size(self) -> int | str | None:
@@ -455,6 +464,4 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Described, Observed, Health):
 
     def with_settings(self, changes: Mapping[str, Any]) -> Settings:
         """The application's settings with some of them replaced. Raises ConfigError."""
-        from dataclasses import replace
-
         return replace(self.settings, **changes) if changes else self.settings

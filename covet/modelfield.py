@@ -151,7 +151,7 @@ class ModelField:
     @property
     def is_odd(self) -> bool:
         """Whether pydantic may well have no schema for the type, so that it had better be asked at once."""
-        return _is_odd(self.annotation)
+        return is_odd(self.annotation)
 
     def field_info(self, **changes: Any) -> Any:
         """What is declared, as pydantic's FieldInfo; `changes` are options of its own."""
@@ -258,7 +258,8 @@ class ModelField:
         return f"ModelField({self.name!r}, {self.annotation!r})"
 
 
-def _is_odd(annotation: Any) -> bool:
+def is_odd(annotation: Any) -> bool:
+    """Whether pydantic may well have no schema for a type, so that it had better be asked at once."""
     if type(annotation).__name__ == "TypeAliasType" or get_origin(annotation) is Annotated:
         annotation = bare(annotation)
     if isinstance(annotation, type) and get_origin(annotation) is None:
@@ -269,7 +270,7 @@ def _is_odd(annotation: Any) -> bool:
         )
     if get_origin(annotation) is Literal:
         return False
-    return isinstance(annotation, ForwardRef) or any(map(_is_odd, get_args(annotation)))
+    return isinstance(annotation, ForwardRef) or any(map(is_odd, get_args(annotation)))
 
 
 def _has_v1(annotation: Any) -> bool:

@@ -41,7 +41,7 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
         responses: further responses, in the OpenAPI document.
         callbacks: callbacks, in the OpenAPI document.
         routes: routes that exist already.
-        redirect_slashes: only an application's setting counts; it is here as FastAPI has it.
+        redirect_slashes: only that of an application's own router counts, `app.router.redirect_slashes`.
         route_class: the class of routes.
         lifespan: a function of the application that gives an asynchronous context manager.
         on_startup: functions to call before the server listens.

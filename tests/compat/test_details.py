@@ -1,5 +1,6 @@
 """Details that FastAPI's users rely on: each application is made with either framework, and has to do the same."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from importlib import import_module
@@ -441,3 +442,41 @@ def test_an_exception_that_a_dependency_swallows(package: str) -> None:
         of(package, "exceptions.FastAPIError"), match="raising an exception and a dependency with yield"
     ):
         client_of(app, package).get("/")
+
+
+def test_redirection_of_slashes_can_be_turned_off(package: str) -> None:
+    app = framework(package).FastAPI()
+    app.router.redirect_slashes = False
+    app.get("/items/")(lambda: None)
+    assert client_of(app, package).get("/items", follow_redirects=False).status_code == 404
+
+
+def test_title_and_version_can_be_assigned(package: str) -> None:
+    app = framework(package).FastAPI()
+    app.title, app.version, app.debug = "Shop", "2.0", True
+    assert app.openapi()["info"] == {"title": "Shop", "version": "2.0"}
+    assert app.debug
+
+
+def test_the_lifespan_context_of_the_router(package: str) -> None:
+    app = framework(package).FastAPI(on_startup=[lambda: seen.append("up")], on_shutdown=[lambda: seen.append("down")])
+    seen: list[str] = []
+    original = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def around(app: Any) -> AsyncIterator[None]:
+        async with original(app):
+            seen.append("around")
+            yield
+
+    async def run() -> None:
+        async with app.router.lifespan_context(app):
+            seen.append("run")
+
+    asyncio.run(run())
+    assert seen == ["up", "run", "down"]
+    seen.clear()
+    app.router.lifespan_context = around
+    with client_of(app, package):
+        assert seen == ["up", "around"]
+    assert seen == ["up", "around", "down"]
