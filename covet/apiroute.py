@@ -255,7 +255,7 @@ class APIRoute(Route):
 
     def _check_models(self) -> None:
         """Models of results that pydantic may not know are tried at once, the others when they are needed."""
-        models = [self.response_model] if self.checks_response else []
+        models = [self.response_model, self.stream_item_type]
         for status, response in self.responses.items():
             if not isinstance(response, Mapping):
                 raise DeclarationError(f"route {self.path}: An additional response must be a dict, not {response!r}")
@@ -264,7 +264,7 @@ class APIRoute(Route):
             if str(status).isdecimal() and (int(status) in NO_BODY or int(status) < 200):
                 raise DeclarationError(f"route {self.path}: Status code {status} must not have a response body")
             models.append(response["model"])
-        for model in (*models, self.stream_item_type):
+        for model in models:
             if is_odd(model) and not isinstance(model, ForwardRef):
                 try:
                     ModelField("response", model, mode="serialization").prepare()

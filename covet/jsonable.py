@@ -207,6 +207,6 @@ def _other(obj: Any, include: IncEx | None, exclude: IncEx | None, options: Opti
     except Exception as error:
         try:
             data = vars(obj)
-        except TypeError as second:
+        except Exception as second:
             raise ValueError([error, second]) from second
     return _encoded(data, include, exclude, options)

@@ -114,6 +114,15 @@ class Route:
         return re.sub(r"\{(\w+):\w+\}", r"{\1}", self.path)
 
     @property
+    def original_route(self) -> "Route":
+        """The route itself, as routes of included routers are copies; see `iter_route_contexts`."""
+        return self
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> str:
+        """The route's path, if it has this name and these parameters. Raises NoMatchFound."""
+        return path_for([self], name, path_params)
+
+    @property
     def middleware(self) -> "list[Middleware]":
         """The middleware of its routers, the outermost first."""
         return [middleware for layer in self.layers for middleware in layer]

@@ -387,6 +387,8 @@ def test_routes_of_routers_one_after_the_other(package: str) -> None:
     app.include_router(router, prefix="/outer")
     contexts = list(of(package, "routing.iter_route_contexts")(app.routes))
     assert [(context.path, context.name) for context in contexts] == [("/outer/inner", "inner")]
+    assert contexts[0].original_route.endpoint is contexts[0].endpoint
+    assert app.routes[0].url_path_for("inner") == "/outer/inner"
 
 
 def test_no_body_with_a_status_that_has_none(package: str) -> None:
@@ -424,6 +426,19 @@ def test_a_class_that_says_that_it_is_a_uuid(package: str) -> None:
     app = framework(package).FastAPI()
     app.get("/")(lambda: {"id": FastUuid()})
     assert client_of(app, package).get("/").json() == {"id": "a10ff360"}
+
+
+def test_a_value_that_tells_nothing_cannot_be_encoded(package: str) -> None:
+    class Closed:
+        def __iter__(self) -> Any:
+            raise NotImplementedError
+
+        @property
+        def __dict__(self) -> Any:  # type: ignore[override]
+            raise NotImplementedError
+
+    with pytest.raises(ValueError, match="NotImplementedError"):
+        of(package, "encoders.jsonable_encoder")(Closed())
 
 
 def test_an_exception_that_a_dependency_swallows(package: str) -> None:
