@@ -139,6 +139,8 @@ class APIRoute(Route):
         repeat: bool = True,
         exception_handlers: Mapping[Any, Any] | None = None,
     ) -> None:
+        if not callable(endpoint):
+            raise DeclarationError(f"route {path}: An endpoint must be a callable, not {endpoint!r}")
         listed = ("GET",) if methods is None else methods
         checked = checked_methods(listed if isinstance(listed, str) else tuple(listed), path)
         if isinstance(status_code, IntEnum):

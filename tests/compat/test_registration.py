@@ -124,6 +124,24 @@ def routers_in_each_other(f: Any) -> None:
     two.include_router(one)
 
 
+def mount_without_slash(f: Any) -> None:
+    f.FastAPI().mount("below", f.FastAPI())
+
+
+def endpoint_that_cannot_be_called(f: Any) -> None:
+    f.FastAPI().add_api_route("/", 3)
+
+
+def dependency_that_cannot_be_called(f: Any) -> None:
+    f.FastAPI().get("/", dependencies=[f.Depends()])(dependency)
+
+
+def default_in_annotated_of_a_websocket(f: Any) -> None:
+    async def handler(websocket: f.WebSocket, q: Annotated[int, f.Query(1)]) -> None: ...
+
+    f.FastAPI().websocket("/")(handler)
+
+
 def unknown_event(f: Any) -> None:
     f.FastAPI().router.add_event_handler("boot", dependency)
 
@@ -146,6 +164,10 @@ ASSERTED = [
     prefix_that_ends_with_slash,
     router_in_itself,
     routers_in_each_other,
+    mount_without_slash,
+    endpoint_that_cannot_be_called,
+    dependency_that_cannot_be_called,
+    default_in_annotated_of_a_websocket,
     unknown_event,
 ]
 
