@@ -4,13 +4,14 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum, IntEnum
-from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, ForwardRef, TypedDict, get_args, get_origin
 
 from covet.annotations import is_kind, is_simple
 from covet.defaults import Default, DefaultPlaceholder, chosen
 from covet.dependant import Dependant, add_unnamed, get_dependant, kind_of, signature_of
 from covet.dispatch import NO_BODY, is_status
-from covet.modelfield import ModelField
+from covet.exceptions import DeclarationError, FieldTypeError
+from covet.modelfield import ModelField, is_odd
 from covet.params import Depends
 from covet.requests import Request
 from covet.responses import JSONResponse, Response
@@ -93,7 +94,9 @@ class APIRoute(Route):
         options: see RouteOptions.
 
     Raises:
-        TypeError: a parameter cannot come from a request, or an option is unknown.
+        DeclarationError: a parameter cannot come from a request.
+        FieldTypeError: pydantic cannot validate a parameter's or a result's type.
+        TypeError: an option is unknown.
         ValueError: the path, the methods or the status cannot be used.
     """
 
@@ -136,6 +139,8 @@ class APIRoute(Route):
         repeat: bool = True,
         exception_handlers: Mapping[Any, Any] | None = None,
     ) -> None:
+        if not callable(endpoint):
+            raise DeclarationError(f"route {path}: An endpoint must be a callable, not {endpoint!r}")
         listed = ("GET",) if methods is None else methods
         checked = checked_methods(listed if isinstance(listed, str) else tuple(listed), path)
         if isinstance(status_code, IntEnum):
@@ -184,6 +189,7 @@ class APIRoute(Route):
         self._unique_id: str | None = operation_id
         self._endpoint: Endpoint | None = None
         self._find_response_model()
+        self._check_models()
         self._find_parameters()
 
     # ---- how FastAPI calls things -------------------------------------------------
@@ -245,7 +251,27 @@ class APIRoute(Route):
                 no_body = annotation is type(None) or self.declared_status in NO_BODY
                 self.response_model = None if no_body else _body_of(annotation)
         elif self.response_model is not None and self.declared_status in NO_BODY:
-            raise ValueError(f"route {self.path}: Status code {self.declared_status} must not have a response body")
+            raise DeclarationError(
+                f"route {self.path}: Status code {self.declared_status} must not have a response body"
+            )
+
+    def _check_models(self) -> None:
+        """Models of results that pydantic may not know are tried at once, the others when they are needed."""
+        models = [self.response_model, self.stream_item_type]
+        for status, response in self.responses.items():
+            if not isinstance(response, Mapping):
+                raise DeclarationError(f"route {self.path}: An additional response must be a dict, not {response!r}")
+            if response.get("model") is None:
+                continue
+            if str(status).isdecimal() and (int(status) in NO_BODY or int(status) < 200):
+                raise DeclarationError(f"route {self.path}: Status code {status} must not have a response body")
+            models.append(response["model"])
+        for model in models:
+            if is_odd(model) and not isinstance(model, ForwardRef):
+                try:
+                    ModelField("response", model, mode="serialization").prepare()
+                except FieldTypeError as error:
+                    raise type(error)(f"route {' '.join(self.methods)} {self.path}: {error}") from None
 
     def _find_parameters(self) -> None:
         from covet.parameter import plain_parameters
@@ -259,7 +285,7 @@ class APIRoute(Route):
         if found is None:
             try:
                 self.dependant  # noqa: B018 - what cannot be resolved is told at once
-            except TypeError as error:
+            except (DeclarationError, FieldTypeError) as error:
                 raise type(error)(f"{label}: {error}") from None
 
     def _needs_endpoint(self) -> bool:
@@ -279,6 +305,21 @@ class APIRoute(Route):
             add_unnamed(found, self.dependencies, self.param_names)
             self._dependant = found
         return self._dependant
+
+    def check_path(self) -> None:
+        """Raises DeclarationError if a parameter is declared as a part of the path, which has no such parameter.
+
+        A router's path may get it from the prefix under which the router is included.
+        """
+        if self.parameters_plain:
+            return
+        for found in self.dependant.flat():
+            for field in found.path_params:
+                if field.aliases[0] not in self.param_names:
+                    raise DeclarationError(
+                        f"route {' '.join(self.methods)} {self.path}: parameter {field.name!r}: "
+                        "it is declared as a part of the path, which has no such parameter"
+                    )
 
     # ---- responses ----------------------------------------------------------------------
 

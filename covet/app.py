@@ -1,22 +1,25 @@
 """The application: routes, exception handlers, lifespan and settings."""
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from covet.apiroute import RouteOptions, generate_unique_id
 from covet.config import Settings
 from covet.datastructures import State
 from covet.defaults import Default
+from covet.description import Described
 from covet.dispatch import is_status
 from covet.exceptions import is_http_exception_class
-from covet.figures import Figures
+from covet.figures import Figures, Observed
 from covet.handlers import ExceptionHandler
 from covet.health import Health
 from covet.lifespan import Hook, LifespanOf
 from covet.middleware import Middleware
 from covet.middleware.registry import MiddlewareRegistry
 from covet.responses import JSONResponse
-from covet.routers import APIRouter, RouteMethods
+from covet.routemethods import RouteMethods
+from covet.routers import APIRouter
 from covet.routing import Route
 from covet.topics import Topics
 
@@ -30,7 +33,7 @@ HookFunction = TypeVar("HookFunction", bound=Hook)
 Decorator = Callable[[Handler], Handler]
 
 
-class CovetPy(MiddlewareRegistry, RouteMethods, Health):
+class CovetPy(MiddlewareRegistry, RouteMethods, Described, Observed, Health):
     """A web application.
 
     Sizes are bytes, or text with a unit of 1,024 such as "64KB"; times are
@@ -156,7 +159,7 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
         problem_details: bool = False,
         telemetry: "TelemetryConfig | None" = None,
     ) -> None:
-        self.settings = Settings(
+        self._settings = Settings(
             title=title,
             version=version,
             debug=debug,
@@ -221,6 +224,7 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
         self.webhooks = APIRouter() if webhooks is None else webhooks
         self.router = APIRouter(
             routes=routes,
+            redirect_slashes=redirect_slashes,
             dependencies=dependencies,
             default_response_class=default_response_class,
             responses=responses,
@@ -239,51 +243,43 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
         self._asgi: AsgiApplication | None = None
 
     @property
+    def settings(self) -> Settings:
+        """How the application is served; `router.redirect_slashes` may have been assigned meanwhile."""
+        if self._settings.redirect_slashes is not self.router.redirect_slashes:
+            self._settings = replace(self._settings, redirect_slashes=self.router.redirect_slashes)
+        return self._settings
+
+    @property
     def title(self) -> str:
         """The application's name."""
         return self.settings.title
+
+    @title.setter
+    def title(self, title: str) -> None:
+        self._settings = self.with_settings({"title": title})
 
     @property
     def version(self) -> str:
         """The application's version."""
         return self.settings.version
 
+    @version.setter
+    def version(self, version: str) -> None:
+        self._settings = self.with_settings({"version": version})
+
     @property
     def debug(self) -> bool:
-        """Whether 500 answers show the traceback."""
+        """Whether 500 answers show the traceback; what is set after the first request may come too late."""
         return self.settings.debug
 
-    # ---- the engine's figures: the same in each worker, zero or empty outside of serving ----
+    @debug.setter
+    def debug(self, debug: bool) -> None:
+        self._settings = self.with_settings({"debug": debug})
 
     @property
-    def uptime(self) -> float:
-        """For how many seconds the engine has been running; workers that were replaced meanwhile do not count."""
-        return self.figures.seconds("uptime")
-
-    @property
-    def connection_count(self) -> int:
-        """Connections that are open now."""
-        return self.figures.count("connections")
-
-    @property
-    def request_count(self) -> int:
-        """Requests that have come since the engine's start, those that it answers by itself included."""
-        return self.figures.count("requests")
-
-    @property
-    def queue_depth(self) -> int:
-        """Requests that no worker has begun."""
-        return self.figures.count("queued")
-
-    @property
-    def worker_states(self) -> list[dict[str, Any]]:
-        """The workers, by number.
-
-        Each is a dict with worker (the number in the log), pid, state ("starting", "admitted" or "retired"), waiting
-        (requests that it has not begun), begun, finished, in_flight, sleeping (it waits for something to do) and
-        blocked (for how many seconds its event loop has been blocked; 0 if it is not).
-        """
-        return self.figures.workers()
+    def max_body_size(self) -> int | str | None:
+        """The largest request body; see the argument of this name."""
+        return self.settings.max_body_size
 
     # ---- routes -------------------------------------------------------------
 
@@ -337,44 +333,6 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
         """The path of the route with a name. Raises NoMatchFound."""
         return self.router.url_path_for(name, **path_params)
 
-    # ---- the OpenAPI document -------------------------------------------------
-
-    openapi_version = "3.1.0"
-
-    def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document; it is kept in `openapi_schema` until there are more routes."""
-        count = len(self.routes)
-        if self.openapi_schema is None or self._described != count:
-            from covet.openapi.utils import get_openapi
-
-            self._described = count
-            self.openapi_schema = get_openapi(
-                title=self.title,
-                version=self.version,
-                openapi_version=self.openapi_version,
-                summary=self.summary,
-                description=self.description,
-                routes=self.routes,
-                webhooks=self.webhooks.routes,
-                tags=self.openapi_tags,
-                servers=self.servers,
-                terms_of_service=self.terms_of_service,
-                contact=self.contact,
-                license_info=self.license_info,
-                separate_input_output_schemas=self.separate_input_output_schemas,
-                external_docs=self.openapi_external_docs,
-            )
-        return self.openapi_schema
-
-    def add_document(self) -> None:
-        """Adds the routes of the OpenAPI document and its pages, behind all others; once, before it is served."""
-        if not self._documented:
-            self._documented = True
-            from covet.openapi.routes import document_routes
-
-            for route in document_routes(self):
-                self._register(route)
-
     # ---- exceptions -----------------------------------------------------------
 
     def add_exception_handler(self, exc_class_or_status_code: int | type[Exception], handler: ExceptionHandler) -> None:
@@ -413,12 +371,12 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
     @property
     def startup_hooks(self) -> list[Hook]:
         """Functions to call before the server listens."""
-        return self.router.startup_hooks
+        return self.router.on_startup
 
     @property
     def shutdown_hooks(self) -> list[Hook]:
         """Functions to call after the last request."""
-        return self.router.shutdown_hooks
+        return self.router.on_shutdown
 
     @overload
     def on_startup(self, hook: HookFunction) -> HookFunction: ...
@@ -437,7 +395,7 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
         return self._hook(self.shutdown_hooks, hook)
 
     def on_event(self, event_type: str) -> Callable[[HookFunction], HookFunction]:
-        """`on_startup` or `on_shutdown`, by the name "startup" or "shutdown"."""
+        """`on_startup` or `on_shutdown`, by the name "startup" or "shutdown"; deprecated, as in FastAPI."""
         return self.router.on_event(event_type)
 
     def add_event_handler(self, event_type: str, func: Hook) -> None:
@@ -506,6 +464,4 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Health):
 
     def with_settings(self, changes: Mapping[str, Any]) -> Settings:
         """The application's settings with some of them replaced. Raises ConfigError."""
-        from dataclasses import replace
-
         return replace(self.settings, **changes) if changes else self.settings

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Annotated, Any, ForwardRef, get_args, get_origin
 
 from covet.annotations import bare, holds_upload, is_scalar, is_scalar_sequence, mentions, model_type, special_kind
-from covet.exceptions import DependencyScopeError
+from covet.exceptions import DeclarationError, DependencyScopeError, FieldTypeError
 from covet.formunions import by_branch
 from covet.modelfield import ModelField
 from covet.params import (
@@ -158,11 +158,12 @@ def signature_of(call: Callable[..., Any]) -> inspect.Signature:
     if not hasattr(function, "__globals__"):
         function = function.__init__ if inspect.isclass(function) else getattr(type(function), "__call__", function)  # noqa: B004
     spaces = (getattr(function, "__globals__", {}), _nonlocals(function))
-    parameters = [p.replace(annotation=_evaluated(p.annotation, *spaces)) for p in signature.parameters.values()]
-    return signature.replace(parameters=parameters, return_annotation=_evaluated(signature.return_annotation, *spaces))
+    parameters = [p.replace(annotation=evaluated(p.annotation, *spaces)) for p in signature.parameters.values()]
+    return signature.replace(parameters=parameters, return_annotation=evaluated(signature.return_annotation, *spaces))
 
 
-def _evaluated(annotation: Any, names: Mapping[str, Any], local: Mapping[str, Any]) -> Any:
+def evaluated(annotation: Any, names: Mapping[str, Any], local: Mapping[str, Any]) -> Any:
+    """An annotation, evaluated if it is text; a ForwardRef if that is not possible."""
     if not isinstance(annotation, str):
         return annotation
     holder = types.SimpleNamespace(__annotations__={"it": annotation})
@@ -207,7 +208,8 @@ def get_dependant(
         scope: the scope of a handler.
 
     Raises:
-        TypeError: a parameter cannot come from a request, or is declared twice.
+        DeclarationError: a parameter cannot come from a request, or is declared twice.
+        FieldTypeError: pydantic has no schema for a parameter's type.
         DependencyScopeError: a dependency would be gone before what depends on it.
     """
     own: tuple[str, ...] = tuple(declared.scopes or ()) if isinstance(declared, Security) else ()
@@ -221,20 +223,8 @@ def get_dependant(
         depends=declared,
     )
     for parameter in signature_of(call).parameters.values():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) and _is_catch_all(call, parameter):
-            continue
         _analyze(dependant, parameter, path_names)
     return dependant
-
-
-def _is_catch_all(call: Any, parameter: inspect.Parameter) -> bool:
-    """*args and **kwargs without an annotation: those of a decorator that did not use functools.wraps, or a class's."""
-    if parameter.annotation is EMPTY:
-        raise TypeError(
-            f"parameter {parameter.name!r}: *args and **kwargs cannot come from a request; "
-            f"a decorator around {_named(call)} should use functools.wraps"
-        )
-    return False
 
 
 def _named(call: Any) -> str:
@@ -242,37 +232,34 @@ def _named(call: Any) -> str:
 
 
 def _analyze(dependant: Dependant, parameter: inspect.Parameter, path_names: Sequence[str]) -> None:
-    where = f"{'' if dependant.depends is None else _named(dependant.call) + ': '}parameter {parameter.name!r}"
+    name = parameter.name
+    where = "" if dependant.depends is None else f"{_named(dependant.call)}: "
     annotation = Any if parameter.annotation is EMPTY else _unnamed(parameter.annotation)
-    kind, param, depends = _declaration(annotation, parameter.default, where)
+    in_path = name in path_names
+    kind, param, depends = _declaration(name, annotation, parameter.default, where, in_path=in_path)
     if depends is not None:
-        _add_dependency(dependant, parameter.name, depends, kind, path_names)
+        _add_dependency(dependant, name, depends, kind, path_names)
         return
     special = special_kind(kind)
     if special is not None:
         if param is not None:
-            raise TypeError(f"{where}: a {kind.__name__} needs no further declaration")
-        dependant.special[parameter.name] = special
+            raise DeclarationError(f"{where}parameter {name!r}: a {kind.__name__} needs no further declaration")
+        dependant.special[name] = special
         return
-    in_path = parameter.name in path_names or (param is not None and _alias_in(param, path_names) is not None)
+    if param is not None and in_path and not isinstance(param, Path):
+        raise DeclarationError(f"{where}Cannot use `{type(param).__name__}` for path param {name!r}")
     default = UNSET if parameter.default is EMPTY else parameter.default
     if isinstance(parameter.default, FieldDeclaration):
         default = parameter.default.default
     if param is None:
         param = _inferred(kind, in_path)
         param.adopt(_extras(annotation))
-    if isinstance(param, Path) != in_path:
-        raise TypeError(
-            f"{where}: it is in the path and cannot be a {type(param).__name__}"
-            if in_path
-            else f"{where}: it is declared as a part of the path, which has no such parameter"
-        )
-    if in_path:
+    if isinstance(param, Path):
         default = UNSET
     if isinstance(param, Form) and not param.embed:
         annotation = by_branch(annotation)
     _add_field(dependant, ModelField(
-        parameter.name, annotation, param=param, default=default, alias=_alias(parameter.name, param, path_names)
+        name, annotation, param=param, default=default, alias=_alias(name, param, path_names)
     ), where)  # fmt: skip
 
 
@@ -283,25 +270,43 @@ def _unnamed(annotation: Any) -> Any:
     return annotation.__value__
 
 
-def _declaration(annotation: Any, default: Any, where: str) -> tuple[Any, FieldDeclaration | None, Depends | None]:
+def _declaration(
+    name: str, annotation: Any, default: Any, where: str, *, in_path: bool
+) -> tuple[Any, FieldDeclaration | None, Depends | None]:
     """The type, and how the parameter is declared: in `Annotated` or as its default."""
     kind, extras = bare(annotation), _extras(annotation)
     declared: list[Any] = [extra for extra in extras if isinstance(extra, (FieldDeclaration, Depends))][-1:]
     if isinstance(default, (FieldDeclaration, Depends)):
         if declared:
-            raise TypeError(f"{where}: declared in Annotated and as a default")
+            raise DeclarationError(f"{where}{_said_twice(declared[0], default)} together for {name!r}")
         declared = [default]
-    elif declared and isinstance(declared[0], FieldDeclaration) and any(map(_has_default, extras)):
-        raise TypeError(f"{where}: give the default with `=`, not in {type(declared[0]).__name__}() within Annotated")
+    elif declared and isinstance(declared[0], FieldDeclaration):
+        if any(map(_has_default, extras)):
+            raise DeclarationError(
+                f"{where}`{type(declared[0]).__name__}` default value cannot be set in `Annotated` for {name!r}. "
+                "Set the default value with `=` instead."
+            )
+        if in_path and default is not EMPTY:
+            raise DeclarationError(f"{where}Path parameters cannot have default values: {name!r}")
     if not declared:
         return kind, None, None
     if isinstance(declared[0], Depends):
         return kind, None, declared[0]
     param: FieldDeclaration = copy.copy(declared[0])
     if param is not default:
-        param.options = dict(param.options)
+        # As pydantic has it, constraints of all declarations count.
+        others = (extra.options for extra in extras if isinstance(extra, FieldDeclaration))
+        param.options = {name: value for options in (*others, param.options) for name, value in options.items()}
         param.adopt(extras)
     return kind, param, None
+
+
+def _said_twice(declared: Any, default: Any) -> str:
+    if isinstance(declared, Depends) and isinstance(default, Depends):
+        return "Cannot specify `Depends` in `Annotated` and default value"
+    if isinstance(default, Depends):
+        return "Cannot specify a FastAPI annotation in `Annotated` and `Depends` as a default value"
+    return "Cannot specify FastAPI annotations in `Annotated` and default value"
 
 
 def _has_default(extra: Any) -> bool:
@@ -351,7 +356,7 @@ def _add_dependency(
         depends = replace(depends, dependency=kind)
     call = depends.dependency
     if not callable(call):
-        raise TypeError(f"parameter {name!r}: Depends({call!r}) is nothing that can be called")
+        raise DeclarationError(f"parameter {name!r}: Depends({call!r}) is nothing that can be called")
     dependency = get_dependant(path_names, call, name=name, declared=depends, parent_scopes=tuple(dependant.scopes))
     if dependant.lasts == "request" and depends.scope == "function" and dependant.kind.endswith("generator"):
         raise DependencyScopeError(
@@ -373,7 +378,9 @@ def _add_field(dependant: Dependant, found: ModelField, where: str) -> None:
     param, kind = found.param, found.annotation
     if isinstance(param, Path):
         if not is_scalar(kind):
-            raise TypeError(f"{where}: a value of type {kind!r} cannot come from the path")
+            raise DeclarationError(
+                f"{where}Path params must be of one of the supported types: {found.name!r} is {kind!r}"
+            )
         dependant.path_params.append(found)
     elif isinstance(param, Body):
         dependant.body_params.append(found)
@@ -381,7 +388,9 @@ def _add_field(dependant: Dependant, found: ModelField, where: str) -> None:
         if isinstance(param, Query) and not (
             is_scalar(kind) or is_scalar_sequence(kind) or model_type(kind) is not None or found.is_json
         ):
-            raise TypeError(f"{where}: a value of type {kind!r} cannot come from the query")
+            raise DeclarationError(
+                f"{where}Query parameter {found.name!r} must be one of the supported types, not {kind!r}"
+            )
         place = {Query: dependant.query_params, Header: dependant.header_params, Cookie: dependant.cookie_params}
         next((fields for kind_, fields in place.items() if isinstance(param, kind_)), dependant.query_params).append(
             found
@@ -389,7 +398,7 @@ def _add_field(dependant: Dependant, found: ModelField, where: str) -> None:
     if found.is_odd:
         try:
             found.prepare()
-        except TypeError as error:
-            raise TypeError(f"{where}: {error}") from None
+        except FieldTypeError as error:
+            raise type(error)(f"{where}parameter {found.name!r}: {error}") from None
     if not isinstance(param, (Param, Body)):
-        raise TypeError(f"{where}: {type(param).__name__} says not where it comes from")
+        raise DeclarationError(f"{where}parameter {found.name!r}: {type(param).__name__} says not where it comes from")

@@ -23,7 +23,7 @@ from covet.responses import Answer, JSONResponse, PlainTextResponse, Response
 logger = logging.getLogger("covet.error")
 
 JSON, BYTES = 1, 4  # exchange.MediaType
-NO_BODY = (204, 304)
+NO_BODY = (204, 205, 304)
 
 
 def to_response(result: Any, status: int) -> Response:

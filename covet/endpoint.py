@@ -231,7 +231,8 @@ class Endpoint:
                 return response
             if not sent:
                 raise CovetError(
-                    "a dependency that yields has swallowed an exception: it must raise it again, or another one"
+                    "there is no response: the application is raising an exception and a dependency with yield has "
+                    "swallowed it; it must raise it again, or another one"
                 )
 
         async def checked(x: Exchange) -> Any:

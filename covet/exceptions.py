@@ -172,6 +172,25 @@ class CovetError(RuntimeError):
     """An application is put together wrongly."""
 
 
+class DeclarationError(AssertionError, TypeError, ValueError):
+    """A parameter, a route or a router is declared wrongly: told when it is registered.
+
+    FastAPI asserts these things; what is wrong is a type or a value.
+    """
+
+
+class FieldTypeError(CovetError, TypeError):
+    """A parameter or a result has a type that pydantic cannot validate."""
+
+
+class EmptyPathError(CovetError, ValueError):
+    """A route would have no path at all."""
+
+
+class PydanticV1NotSupportedError(FieldTypeError):
+    """A parameter or a result is a model of `pydantic.v1`."""
+
+
 class DependencyScopeError(CovetError):
     """A dependency depends on another one that ends before it does."""
 

@@ -62,6 +62,9 @@ def fast_call(endpoint: "Endpoint", context: "Context", general: Call) -> Call |
         or endpoint.route.max_body_size is not None
         or not all(step.kind == "async" and step.concurrency is None for step in steps)
         or not all(kind in SPECIAL for step in steps for _, kind in step.special)
+        or any(
+            field.aliases[0] not in endpoint.route.param_names for step in steps for field in step.dependant.path_params
+        )
         or not all(_is_plain(field) for step in steps for fields, _ in step.parameters for field in fields)
     ):
         return None

@@ -43,3 +43,39 @@ class Figures:
         """The workers, as `Runner.workers` tells them."""
         runner = self._runner
         return [] if runner is None else runner.workers()
+
+
+class Observed:
+    """The engine's figures as attributes: the same in each worker, zero or empty outside of serving."""
+
+    figures: Figures
+
+    @property
+    def uptime(self) -> float:
+        """For how many seconds the engine has been running; workers that were replaced meanwhile do not count."""
+        return self.figures.seconds("uptime")
+
+    @property
+    def connection_count(self) -> int:
+        """Connections that are open now."""
+        return self.figures.count("connections")
+
+    @property
+    def request_count(self) -> int:
+        """Requests that have come since the engine's start, those that it answers by itself included."""
+        return self.figures.count("requests")
+
+    @property
+    def queue_depth(self) -> int:
+        """Requests that no worker has begun."""
+        return self.figures.count("queued")
+
+    @property
+    def worker_states(self) -> list[dict[str, Any]]:
+        """The workers, by number.
+
+        Each is a dict with worker (the number in the log), pid, state ("starting", "admitted" or "retired"), waiting
+        (requests that it has not begun), begun, finished, in_flight, sleeping (it waits for something to do) and
+        blocked (for how many seconds its event loop has been blocked; 0 if it is not).
+        """
+        return self.figures.workers()

@@ -17,6 +17,8 @@ from uuid import UUID
 
 import msgspec
 
+from covet.exceptions import PydanticV1NotSupportedError
+
 Encoder = Callable[[Any], Any]
 IncEx = Set[int] | Set[str] | Mapping[int, Any] | Mapping[str, Any]
 
@@ -226,8 +228,13 @@ def _other(obj: Any, include: IncEx | None, exclude: IncEx | None, options: Opti
     for kind in type(obj).__mro__:
         if kind in ENCODERS_BY_TYPE:
             return ENCODERS_BY_TYPE[kind](obj)
+        if kind.__module__ == "pydantic.v1.main":
+            raise PydanticV1NotSupportedError(f"pydantic.v1 models are not supported. Please update the model {obj!r}.")
         if kind.__name__ in AS_TEXT.get(kind.__module__, ()):
             return str(obj)
+    for kind, encoder in ENCODERS_BY_TYPE.items():
+        if isinstance(obj, kind):  # a class that only says so, as the UUIDs of asyncpg
+            return encoder(obj)
     if type(obj).__name__ == "PydanticUndefinedType":
         return None
     uploads = sys.modules.get("covet.uploads")
@@ -239,6 +246,6 @@ def _other(obj: Any, include: IncEx | None, exclude: IncEx | None, options: Opti
     except Exception as error:
         try:
             data = vars(obj)
-        except TypeError as second:
+        except Exception as second:
             raise ValueError([error, second]) from second
     return _encoded(data, include, exclude, options)

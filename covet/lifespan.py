@@ -21,16 +21,12 @@ class Lifespan:
 
     Args:
         app: what the context manager is given.
-        context: the application's context manager, if it has one; it is the outermost.
-        startup: functions to call at the start, in order.
-        shutdown: functions to call at the end, in order.
+        context: the application's context manager; see `APIRouter.lifespan_context`.
     """
 
-    def __init__(self, app: Any, context: LifespanOf | None, startup: Sequence[Hook], shutdown: Sequence[Hook]) -> None:
+    def __init__(self, app: Any, context: LifespanOf) -> None:
         self._app = app
-        self._context = managed(context or _nothing)
-        self._startup = startup
-        self._shutdown = shutdown
+        self._context = context
         self._started: asyncio.Future[Mapping[str, Any]] | None = None
         self._ending = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -61,13 +57,9 @@ class Lifespan:
     async def _run(self, started: "asyncio.Future[Mapping[str, Any]]") -> None:
         try:
             async with self._context(self._app) as state:
-                for hook in self._startup:
-                    await _call(hook)
                 enter_stage(self._app, "ready")
                 started.set_result(state or {})
                 await self._ending.wait()
-                for hook in self._shutdown:
-                    await _call(hook)
         except BaseException as error:
             if started.done() or isinstance(error, asyncio.CancelledError):
                 raise
@@ -78,6 +70,28 @@ async def _call(hook: Hook) -> None:
     result = hook()
     if inspect.isawaitable(result):
         await result
+
+
+def with_hooks(context: LifespanOf | None, startup: Sequence[Hook], shutdown: Sequence[Hook]) -> LifespanOf:
+    """A lifespan that calls functions too.
+
+    Args:
+        context: the lifespan, which is the outermost; None for none.
+        startup: functions to call at the start, in order.
+        shutdown: functions to call at the end, in order.
+    """
+    outer = managed(context or _nothing)
+
+    @asynccontextmanager
+    async def hooked(app: Any) -> AsyncIterator[Mapping[str, Any] | None]:
+        async with outer(app) as state:
+            for hook in startup:
+                await _call(hook)
+            yield state
+            for hook in shutdown:
+                await _call(hook)
+
+    return hooked
 
 
 @asynccontextmanager

@@ -7,7 +7,8 @@ from dataclasses import is_dataclass
 from enum import Enum
 from typing import Annotated, Any, ForwardRef, Literal, cast, get_args, get_origin
 
-from covet.annotations import has_struct, is_model, is_sequence, is_struct, is_upload, model_type, without_none
+from covet.annotations import bare, has_struct, is_model, is_sequence, is_struct, is_upload, model_type
+from covet.exceptions import FieldTypeError, PydanticV1NotSupportedError
 from covet.metas import for_pydantic
 from covet.params import UNSET, FieldDeclaration, Header, Path
 
@@ -36,7 +37,7 @@ class ModelField:
         config: pydantic's configuration for the type.
 
     Raises:
-        TypeError: pydantic knows no schema for the type.
+        FieldTypeError: pydantic knows no schema for the type.
     """
 
     def __init__(
@@ -130,6 +131,10 @@ class ModelField:
     def _make_adapter(self) -> Any:
         from pydantic import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeAdapter
 
+        if _has_v1(self.annotation):
+            raise PydanticV1NotSupportedError(
+                f"pydantic.v1 models are not supported. Please update the model {self.annotation!r}."
+            )
         arguments = (self.declared, self.field_info())
         with warnings.catch_warnings():
             # Aliases and defaults are ours to apply; pydantic warns that a bare type does not use them.
@@ -137,22 +142,16 @@ class ModelField:
             try:
                 return TypeAdapter(cast(Any, Annotated[arguments]), config=self.config)
             except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation) as error:
-                raise TypeError(
-                    f"{self.annotation!r} is no type that pydantic can validate; is it a Request or a Depends that "
-                    f"is misspelt? For results, response_model=None leaves them unchecked. ({error})"
+                raise FieldTypeError(
+                    f"Invalid args for response field! Hint: check that {self.annotation!r} is a valid Pydantic field "
+                    "type; is it a Request or a Depends that is misspelt? For results, the path operation decorator "
+                    f"parameter response_model=None leaves them unchecked. ({error})"
                 ) from None
 
     @property
     def is_odd(self) -> bool:
         """Whether pydantic may well have no schema for the type, so that it had better be asked at once."""
-        kind = without_none(self.annotation)
-        return isinstance(kind, ForwardRef) or (
-            isinstance(kind, type)
-            and get_origin(kind) is None
-            and kind.__module__ not in KNOWN_MODULES
-            and not issubclass(kind, Enum)
-            and not (is_model(kind) or is_struct(kind) or is_upload(kind) or is_dataclass(kind))
-        )
+        return is_odd(self.annotation)
 
     def field_info(self, **changes: Any) -> Any:
         """What is declared, as pydantic's FieldInfo; `changes` are options of its own."""
@@ -257,6 +256,27 @@ class ModelField:
 
     def __repr__(self) -> str:
         return f"ModelField({self.name!r}, {self.annotation!r})"
+
+
+def is_odd(annotation: Any) -> bool:
+    """Whether pydantic may well have no schema for a type, so that it had better be asked at once."""
+    if type(annotation).__name__ == "TypeAliasType" or get_origin(annotation) is Annotated:
+        annotation = bare(annotation)
+    if isinstance(annotation, type) and get_origin(annotation) is None:
+        return (
+            annotation.__module__ not in KNOWN_MODULES
+            and not issubclass(annotation, Enum)
+            and not (is_model(annotation) or is_struct(annotation) or is_upload(annotation) or is_dataclass(annotation))
+        )
+    if get_origin(annotation) is Literal:
+        return False
+    return isinstance(annotation, ForwardRef) or any(map(is_odd, get_args(annotation)))
+
+
+def _has_v1(annotation: Any) -> bool:
+    """Whether there is a model of pydantic.v1 anywhere in a type."""
+    kinds = getattr(annotation, "__mro__", ())
+    return any(kind.__module__ == "pydantic.v1.main" for kind in kinds) or any(map(_has_v1, get_args(annotation)))
 
 
 def _split(annotation: Any) -> tuple[Any, list[Any]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from covet.dependant import Dependant, add_unnamed, get_dependant
+from covet.exceptions import DeclarationError
 from covet.routing import PARAMETER, WEBSOCKET, NoMatchFound, Route, path_for
 
 if TYPE_CHECKING:
@@ -34,13 +35,13 @@ class Mount(Route):
     ) -> None:
         if app is None:
             if routes is None:
-                raise ValueError("Mount takes an application, or routes=")
+                raise DeclarationError("Mount takes an application, or routes=")
             from covet.routers import APIRouter
 
             app = APIRouter(routes=routes)
         self.prefix = path.rstrip("/")
         if self.prefix and not self.prefix.startswith("/"):
-            raise ValueError(f"the path {path!r} of a mounted application must start with '/'")
+            raise DeclarationError(f"the path {path!r} of a mounted application must start with '/'")
         super().__init__(self.prefix + "/{path:path}", (*METHODS, WEBSOCKET), name=name or "")
         self.app = app
 

@@ -22,6 +22,7 @@ from covet.convert import (
     to_str,
 )
 from covet.core import Exchange
+from covet.exceptions import DeclarationError
 from covet.params import UNSET, Depends, FieldDeclaration, Path, Query
 from covet.requests import Request
 
@@ -103,13 +104,13 @@ def plain_parameters(handler: Callable[..., Any], path_names: Sequence[str], rou
         route: how the route is called in errors.
 
     Raises:
-        TypeError: a parameter can never come from a request.
+        DeclarationError: a parameter can never come from a request.
     """
     parameters = []
     for declared in inspect.signature(handler).parameters.values():
         where = f"{route}: parameter {declared.name!r}"
         if declared.kind in (declared.VAR_POSITIONAL, declared.VAR_KEYWORD):
-            raise TypeError(f"{where}: *args and **kwargs cannot come from a request")
+            return None  # they come from the query, as in FastAPI, and go on by name
         annotation = _resolved(declared.annotation, handler, declared.name, where)
         plain = _plain(declared, annotation, declared.name in path_names)
         if plain is None:
@@ -123,6 +124,8 @@ def _plain(declared: inspect.Parameter, annotation: Any, in_path: bool) -> inspe
     extras = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
     declarations = [extra for extra in extras if isinstance(extra, (FieldDeclaration, Depends))]
     if any(getattr(declaration, "default", UNSET) is not UNSET for declaration in declarations):
+        return None
+    if in_path and declarations and declared.default is not declared.empty:
         return None
     if isinstance(declared.default, (FieldDeclaration, Depends)):
         declarations.append(declared.default)
@@ -160,7 +163,7 @@ def _resolved(annotation: Any, handler: Callable[..., Any], name: str, where: st
     try:
         return typing.get_type_hints(holder, function.__globals__, _nonlocals(function), include_extras=True)[name]
     except NameError as error:
-        raise TypeError(f"{where}: the annotation {annotation!r} cannot be resolved: {error}") from None
+        raise DeclarationError(f"{where}: the annotation {annotation!r} cannot be resolved: {error}") from None
 
 
 def _nonlocals(function: Any) -> dict[str, Any]:
@@ -183,13 +186,13 @@ def _parameter(declared: inspect.Parameter, annotation: Any, path_names: Sequenc
     parameter = Parameter(declared.name, "path" if in_path else "query", keyword=keyword)
     if get_origin(bare) is list or bare is list:
         if in_path:
-            raise TypeError(f"{where}: a list cannot come from the path")
+            raise DeclarationError(f"{where}: a list cannot come from the path")
         parameter.many = True
         bare, inner = _without_extras(get_args(bare)[0] if get_args(bare) else str)
         metas = [*inner, *(meta for meta in metas if _check_list_meta(meta, where))]
     convert = _converter(bare)
     if convert is None:
-        raise TypeError(f"{where}: a value of type {_named(annotation)} cannot come from the {parameter.source}")
+        raise DeclarationError(f"{where}: a value of type {_named(annotation)} cannot come from the {parameter.source}")
     parameter.convert = convert
     for meta in metas:
         parameter.convert = constrained(parameter.convert, meta)
@@ -222,7 +225,7 @@ def _without_extras(annotation: Any) -> tuple[Any, list[msgspec.Meta]]:
 
 def _check_list_meta(meta: msgspec.Meta, where: str) -> bool:
     if meta.min_length is not None or meta.max_length is not None:
-        raise TypeError(f"{where}: the length of a list cannot be constrained")
+        raise DeclarationError(f"{where}: the length of a list cannot be constrained")
     return True
 
 

@@ -6,6 +6,9 @@ from dataclasses import KW_ONLY, dataclass, field
 from enum import Enum
 from typing import Any, ClassVar, Literal
 
+from covet.deprecations import deprecated
+from covet.exceptions import DeclarationError
+
 
 class _Unset:
     """Stands for an option that was not given; `...` means the same."""
@@ -80,7 +83,10 @@ class FieldDeclaration:
         self.include_in_schema = include_in_schema
         self.openapi_examples = openapi_examples
         self.example = example
+        if example is not UNSET:
+            deprecated("`example` has been deprecated, please use `examples` instead")
         if regex is not None:
+            deprecated("`regex` has been deprecated, please use `pattern` instead")
             options.setdefault("pattern", regex)
         self.options: dict[str, Any] = {
             name: value for name, value in options.items() if value is not None and value is not UNSET
@@ -148,7 +154,7 @@ class Path(Param):
 
     def __init__(self, default: Any = UNSET, **options: Any) -> None:
         if default is not UNSET and default is not ...:
-            raise ValueError("Path parameters cannot have a default value")
+            raise DeclarationError("Path parameters cannot have a default value")
         super().__init__(**options)
 
 

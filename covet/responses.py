@@ -18,6 +18,7 @@ from urllib.parse import quote
 from covet.background import BackgroundTask, run_after
 from covet.core import Exchange, pack_fields
 from covet.datastructures import MutableHeaders, RawHeaders
+from covet.deprecations import deprecated_class
 from covet.encoders import encode
 
 if TYPE_CHECKING:
@@ -262,6 +263,7 @@ class ORJSONResponse(JSONResponse):
     """JSON by the orjson package, which also knows numpy's arrays; without it, as `JSONResponse` writes it."""
 
     def render(self, content: Any) -> bytes:
+        deprecated_class("ORJSONResponse")
         return _orjson_encoder()(content)
 
 
@@ -278,6 +280,10 @@ def _orjson_encoder() -> Callable[[Any], bytes]:
 
 class UJSONResponse(JSONResponse):
     """JSON, as `JSONResponse` writes it; the name is FastAPI's, and the ujson package is not needed."""
+
+    def render(self, content: Any) -> bytes:
+        deprecated_class("UJSONResponse")
+        return encode(content)
 
 
 class PlainTextResponse(Response):

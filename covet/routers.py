@@ -3,289 +3,22 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Unpack
 
 from covet.apiroute import APIRoute, RouteOptions, generate_unique_id
 from covet.defaults import Default, DefaultPlaceholder, chosen
-from covet.dispatch import to_response
-from covet.lifespan import Hook
+from covet.deprecations import deprecated
+from covet.exceptions import DeclarationError, EmptyPathError
+from covet.lifespan import Hook, LifespanOf, managed, merged, with_hooks
 from covet.middleware import Middleware
 from covet.middleware.registry import MiddlewareRegistry
-from covet.mounts import AsgiRoute, Host, Mount, WebSocketRoute
-from covet.responses import JSONResponse, Response
-from covet.routing import NoMatchFound, Route, checked_methods, path_for
+from covet.mounts import Host, Mount, WebSocketRoute
+from covet.responses import JSONResponse
+from covet.routemethods import Handler, RouteMethods
+from covet.routing import NoMatchFound, Route, path_for
 
 if TYPE_CHECKING:
-    import os
-
     from covet.controllers import Controller
-
-Handler = TypeVar("Handler", bound=Callable[..., Any])
-Decorator = Callable[[Handler], Handler]
-
-
-class RouteMethods:
-    """The decorators that register handlers; what they register is up to `add_api_route`."""
-
-    def add_api_route(
-        self,
-        path: str,
-        endpoint: Callable[..., Any],
-        *,
-        methods: Sequence[str] | set[str] | None = None,
-        **options: Unpack[RouteOptions],
-    ) -> Route:
-        """Registers a handler.
-
-        Args:
-            path: such as "/items/{item_id}", "{n:int}", "{x:float}", "{u:uuid}" or, at the end, "{rest:path}".
-            endpoint: an `async def` function, a `def` function, which runs in a thread, or one that yields.
-            methods: the methods that it answers; GET if it is None.
-            options: see RouteOptions.
-
-        Raises:
-            TypeError: the handler has a parameter that cannot come from a request.
-            ValueError: the path, the methods or the status cannot be used.
-        """
-        raise NotImplementedError
-
-    def add_api_websocket_route(
-        self, path: str, endpoint: Callable[..., Any], name: str | None = None, *, dependencies: Any = None
-    ) -> Route:
-        """Registers a handler of WebSockets.
-
-        Args:
-            path: as for `add_api_route`.
-            endpoint: an `async def` function with a parameter of the type WebSocket.
-            name: what the route is called; the handler's name if it is None.
-            dependencies: dependencies whose results nobody wants.
-        """
-        raise NotImplementedError
-
-    def add_constant(
-        self,
-        path: str,
-        constant: Any,
-        methods: Sequence[str] = ("GET",),
-        *,
-        status_code: int = 200,
-        name: str | None = None,
-    ) -> Route:
-        """Registers an answer that the engine gives without Python.
-
-        Args:
-            path: as for `add_api_route`.
-            constant: a Response, or anything else that a handler may return.
-            methods: the methods that it answers.
-            status_code: the status if `constant` names none.
-            name: what the route is called.
-        """
-        response = to_response(constant, status_code)
-        if not hasattr(response, "body"):
-            raise TypeError(f"route {path}: a StreamingResponse cannot be constant")
-        allowed = checked_methods(methods, path)
-        route = Route(self._full_path(path), allowed, status_code=status_code, name=name or "", constant=response)
-        self._register(route)
-        return route
-
-    def _register(self, route: Route) -> None:
-        raise NotImplementedError
-
-    def _full_path(self, path: str) -> str:
-        return path
-
-    def add_route(
-        self,
-        path: str,
-        endpoint: Callable[..., Any],
-        methods: Sequence[str] | None = None,
-        name: str | None = None,
-        include_in_schema: bool | None = None,
-        **options: Any,
-    ) -> Route:
-        """`add_api_route`, which also takes what Starlette's `add_route` takes.
-
-        Args:
-            path: as for `add_api_route`.
-            endpoint: a handler; a function whose only parameter has no annotation, and is not in the path, gets the
-                Request; an object that is called with `scope`, `receive` and `send` is an ASGI application, which
-                gets the requests with any method.
-            methods: the methods that it answers; GET if it is None.
-            name: what the route is called; the handler's name if it is None.
-            include_in_schema: show it in the OpenAPI document; None does for all but handlers of a Request alone.
-            options: see RouteOptions.
-        """
-        from covet.endpoints import is_asgi, wants_request_alone, with_request
-
-        methods = ("GET",) if methods is None else methods
-        if is_asgi(endpoint):
-            route = AsgiRoute(self._full_path(path), endpoint, name)
-            self._register(route)
-            return route
-        alone = wants_request_alone(endpoint, self._full_path(path))
-        if alone:
-            endpoint = with_request(endpoint)
-            methods = [*methods, "HEAD"] if "GET" in methods and "HEAD" not in methods else methods
-        shown = not alone if include_in_schema is None else include_in_schema
-        return self.add_api_route(path, endpoint, methods=methods, name=name, include_in_schema=shown, **options)
-
-    @overload
-    def route(self, path: str, methods: Sequence[str] = ..., *, constant: Response, **options: Any) -> Route: ...
-    @overload
-    def route(self, path: str, methods: Sequence[str] = ..., **options: Unpack[RouteOptions]) -> Decorator[Any]: ...
-    def route(self, path: str, methods: Sequence[str] = ("GET",), **options: Any) -> Any:
-        """Registers the decorated handler for several methods; see `add_api_route` for the options.
-
-        With `constant=`, it registers that answer and there is nothing to decorate.
-        """
-        constant = options.pop("constant", None)
-        if constant is not None:
-            return self.add_constant(path, constant, methods, **options)
-
-        def register(handler: Handler) -> Handler:
-            self.add_api_route(path, handler, methods=methods, **options)
-            return handler
-
-        return register
-
-    def api_route(
-        self, path: str, *, methods: Sequence[str] | None = None, **options: Unpack[RouteOptions]
-    ) -> Callable[[Handler], Handler]:
-        """Registers the decorated handler for several methods; see `add_api_route` for the options."""
-
-        def register(handler: Handler) -> Handler:
-            self.add_api_route(path, handler, methods=methods, **options)
-            return handler
-
-        return register
-
-    @overload
-    def get(self, path: str, *, constant: Response, **options: Any) -> Route: ...
-    @overload
-    def get(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Handler], Handler]: ...
-    def get(self, path: str, **options: Any) -> Any:
-        """Registers the decorated handler for GET; see `add_api_route` for the options."""
-        return self.route(path, ("GET",), **options)
-
-    @overload
-    def post(self, path: str, *, constant: Response, **options: Any) -> Route: ...
-    @overload
-    def post(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Handler], Handler]: ...
-    def post(self, path: str, **options: Any) -> Any:
-        """Registers the decorated handler for POST; see `add_api_route` for the options."""
-        return self.route(path, ("POST",), **options)
-
-    @overload
-    def put(self, path: str, *, constant: Response, **options: Any) -> Route: ...
-    @overload
-    def put(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Handler], Handler]: ...
-    def put(self, path: str, **options: Any) -> Any:
-        """Registers the decorated handler for PUT; see `add_api_route` for the options."""
-        return self.route(path, ("PUT",), **options)
-
-    @overload
-    def patch(self, path: str, *, constant: Response, **options: Any) -> Route: ...
-    @overload
-    def patch(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Handler], Handler]: ...
-    def patch(self, path: str, **options: Any) -> Any:
-        """Registers the decorated handler for PATCH; see `add_api_route` for the options."""
-        return self.route(path, ("PATCH",), **options)
-
-    @overload
-    def delete(self, path: str, *, constant: Response, **options: Any) -> Route: ...
-    @overload
-    def delete(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Handler], Handler]: ...
-    def delete(self, path: str, **options: Any) -> Any:
-        """Registers the decorated handler for DELETE; see `add_api_route` for the options."""
-        return self.route(path, ("DELETE",), **options)
-
-    @overload
-    def head(self, path: str, *, constant: Response, **options: Any) -> Route: ...
-    @overload
-    def head(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Handler], Handler]: ...
-    def head(self, path: str, **options: Any) -> Any:
-        """Registers the decorated handler for HEAD; see `add_api_route` for the options."""
-        return self.route(path, ("HEAD",), **options)
-
-    @overload
-    def options(self, path: str, *, constant: Response, **options: Any) -> Route: ...
-    @overload
-    def options(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Handler], Handler]: ...
-    def options(self, path: str, **options: Any) -> Any:
-        """Registers the decorated handler for OPTIONS; see `add_api_route` for the options."""
-        return self.route(path, ("OPTIONS",), **options)
-
-    def trace(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Handler], Handler]:
-        """Registers the decorated handler for TRACE; see `add_api_route` for the options."""
-        return self.api_route(path, methods=("TRACE",), **options)
-
-    def stream(
-        self, path: str, methods: Sequence[str] = ("GET",), **options: Unpack[RouteOptions]
-    ) -> Callable[[Handler], Handler]:
-        """Registers the decorated generator function: bytes and text that it yields are sent as they come.
-
-        See `add_api_route` for the options. `response_class` is StreamingResponse if it is not given.
-        """
-        from covet.streaming import StreamingResponse
-
-        options.setdefault("response_class", StreamingResponse)
-        return self.api_route(path, methods=methods, **options)
-
-    def websocket(
-        self, path: str, name: str | None = None, *, dependencies: Sequence[Any] | None = None
-    ) -> Callable[[Handler], Handler]:
-        """Registers the decorated handler of WebSockets; see `add_api_websocket_route`."""
-
-        def register(handler: Handler) -> Handler:
-            self.add_api_websocket_route(path, handler, name, dependencies=dependencies)
-            return handler
-
-        return register
-
-    def frontend(
-        self,
-        path: str,
-        *,
-        directory: "str | os.PathLike[str]",
-        fallback: Literal["auto", "index.html", "404.html"] | None = "auto",
-        check_dir: bool | Literal["auto"] = "auto",
-    ) -> None:
-        """Serves the build of a frontend tool below a path, where no other route is.
-
-        Args:
-            path: such as "/" or "/app".
-            directory: the folder.
-            fallback: what answers paths without a file: "404.html" with status 404, "index.html" for whoever accepts
-                HTML, "auto" for the one of them that exists, None for neither.
-            check_dir: refuse a folder that does not exist at once; "auto" only warns while it is being developed:
-                if COVET_ENV, or else FASTAPI_ENV, is "development", as `covet dev` has it.
-
-        Raises:
-            AssertionError: the path does not start with "/", or there is no such fallback.
-            RuntimeError: the folder or the fallback does not exist.
-        """
-        from covet.frontend import Below, FrontendFiles, FrontendRoute, checked
-
-        if not path.startswith("/"):
-            raise AssertionError("A frontend path must start with '/'")
-        files = FrontendFiles(directory, fallback, check_dir=checked(directory, check_dir))
-        options: dict[str, Any] = {"route_class_override": FrontendRoute, "include_in_schema": False}
-        self.add_api_route(path, Below(files, path).answer, methods=("GET", "HEAD"), **options)
-
-    def websocket_route(self, path: str, name: str | None = None) -> Callable[[Handler], Handler]:
-        """`add_websocket_route` for the decorated function."""
-
-        def register(handler: Handler) -> Handler:
-            self.add_websocket_route(path, handler, name)
-            return handler
-
-        return register
-
-    def add_websocket_route(self, path: str, endpoint: Callable[..., Any], name: str | None = None) -> Route:
-        """`add_api_websocket_route`, which also takes a function whose only parameter has no annotation."""
-        from covet.endpoints import with_websocket
-
-        return self.add_api_websocket_route(path, with_websocket(endpoint, self._full_path(path)), name)
 
 
 @dataclass(frozen=True)
@@ -308,7 +41,7 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
         responses: further responses, in the OpenAPI document.
         callbacks: callbacks, in the OpenAPI document.
         routes: routes that exist already.
-        redirect_slashes: only an application's setting counts; it is here as FastAPI has it.
+        redirect_slashes: only that of an application's own router counts, `app.router.redirect_slashes`.
         route_class: the class of routes.
         lifespan: a function of the application that gives an asynchronous context manager.
         on_startup: functions to call before the server listens.
@@ -361,9 +94,10 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
         self.redirect_slashes = redirect_slashes
         self.dependency_overrides_provider = dependency_overrides_provider
         self.route_class = route_class
-        self.startup_hooks: list[Hook] = list(on_startup or ())
-        self.shutdown_hooks: list[Hook] = list(on_shutdown or ())
+        self.on_startup: list[Hook] = list(on_startup or ())
+        self.on_shutdown: list[Hook] = list(on_shutdown or ())
         self.lifespan = lifespan
+        self._calls_hooks = True
         self.deprecated = deprecated
         self.include_in_schema = include_in_schema
         self.generate_unique_id_function = generate_unique_id_function
@@ -382,7 +116,9 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
 
     def _register(self, route: Route) -> None:
         if self.serves and not route.path.startswith("/"):
-            raise ValueError(f"the path {route.path!r} must start with '/'")
+            raise DeclarationError(f"the path {route.path!r} must start with '/'")
+        if self.serves and isinstance(route, APIRoute):
+            route.check_path()
         if route.by_path:
             route.layers = (self.user_middleware, *route.layers)
         self.routes.append(route)
@@ -491,13 +227,21 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
             form_limits: limits of forms, where neither route nor router has chosen one.
 
         Raises:
-            ValueError: the prefix cannot be used, or a path would be empty.
+            DeclarationError: the prefix cannot be used, or the router would include itself.
+            EmptyPathError: a path would be empty.
         """
         _check_prefix(prefix)
         if not isinstance(router, APIRouter):
-            router = router.router()
-        if router is self or any(inclusion.parent is router for inclusion in self._above()):
-            raise ValueError("a router cannot include itself")
+            router = _router_of(router)
+        if router is self:
+            raise DeclarationError(
+                "Cannot include the same APIRouter instance into itself. Did you mean to include a different router?"
+            )
+        if any(inclusion.parent is router for inclusion in self._above()):
+            raise DeclarationError(
+                "Cannot include an APIRouter instance that already includes this router. "
+                "Did you mean to include a different router?"
+            )
         inclusion = Inclusion(
             self,
             prefix,
@@ -517,11 +261,9 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
         router._inclusions.append(inclusion)
         for route in list(router.routes):
             self._include(route, inclusion, router)
-        self.startup_hooks += router.startup_hooks
-        self.shutdown_hooks += router.shutdown_hooks
+        self.on_startup += router.on_startup
+        self.on_shutdown += router.on_shutdown
         if router.lifespan is not None:
-            from covet.lifespan import merged
-
             self.lifespan = router.lifespan if self.lifespan is None else merged(self.lifespan, router.lifespan)
 
     def _above(self) -> list[Inclusion]:
@@ -533,7 +275,7 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
     def _include(self, route: Route, inclusion: Inclusion, router: "APIRouter | None" = None) -> None:
         prefix, options = inclusion.prefix, inclusion.options
         if not isinstance(route, Host) and not prefix and not route.path:
-            raise ValueError(f"Prefix and path cannot be both empty (path operation: {route.name})")
+            raise EmptyPathError(f"Prefix and path cannot be both empty (path operation: {route.name})")
         if isinstance(route, APIRoute):
             self._include_api_route(route, prefix, options)
         elif isinstance(route, WebSocketRoute):
@@ -592,6 +334,24 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
         found.layers = route.layers
         self._register(found)
 
+    # ---- start-up and shutdown --------------------------------------------------------
+
+    @property
+    def lifespan_context(self) -> LifespanOf:
+        """The context manager of everything that runs before the first request and after the last.
+
+        Such as `async with app.router.lifespan_context(app): ...`. What is assigned takes the place of the functions
+        in `on_startup` and `on_shutdown` too.
+        """
+        if self.lifespan is not None and not self._calls_hooks:
+            return managed(self.lifespan)
+        return with_hooks(self.lifespan, self.on_startup, self.on_shutdown)
+
+    @lifespan_context.setter
+    def lifespan_context(self, context: LifespanOf) -> None:
+        self.lifespan = context
+        self._calls_hooks = False
+
     # ---- the rest --------------------------------------------------------------------------
 
     def url_path_for(self, name: str, /, **path_params: Any) -> str:
@@ -603,14 +363,14 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
         self._hooks(event_type).append(func)
 
     def _hooks(self, event_type: str) -> list[Hook]:
-        hooks = {"startup": self.startup_hooks, "shutdown": self.shutdown_hooks}.get(event_type)
+        hooks = {"startup": self.on_startup, "shutdown": self.on_shutdown}.get(event_type)
         if hooks is None:
-            raise ValueError(f'on_event takes "startup" or "shutdown", not {event_type!r}')
+            raise DeclarationError(f'on_event takes "startup" or "shutdown", not {event_type!r}')
         return hooks
 
     def on_event(self, event_type: str) -> Callable[[Handler], Handler]:
-        """Registers the decorated function; see `add_event_handler`."""
-
+        """Registers the decorated function; see `add_event_handler`. Deprecated in favour of `lifespan`."""
+        deprecated("on_event is deprecated, use lifespan event handlers instead.", DeprecationWarning)
         hooks = self._hooks(event_type)
 
         def register(function: Handler) -> Handler:
@@ -640,11 +400,21 @@ def checked_limits(limits: Mapping[str, Any] | None) -> dict[str, int]:
     return dict(limits or {})
 
 
+def _router_of(controller: Any) -> APIRouter:
+    if not callable(getattr(controller, "router", None)):
+        raise TypeError(
+            f"{controller!r} is no APIRouter of CovetPy; routes of FastAPI stay in an application of FastAPI, which "
+            "app.mount(path, application) gives the requests below a path"
+        )
+    found: APIRouter = controller.router()
+    return found
+
+
 def _check_prefix(prefix: str) -> None:
     if prefix and not prefix.startswith("/"):
-        raise ValueError("A path prefix must start with '/'")
+        raise DeclarationError("A path prefix must start with '/'")
     if prefix.endswith("/"):
-        raise ValueError("A path prefix must not end with '/', as the routes will start with a path")
+        raise DeclarationError("A path prefix must not end with '/', as the routes will start with '/'")
 
 
 def _choice(*values: Any) -> Any:

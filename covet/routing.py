@@ -116,6 +116,15 @@ class Route:
         return re.sub(r"\{(\w+):\w+\}", r"{\1}", self.path)
 
     @property
+    def original_route(self) -> "Route":
+        """The route itself, as routes of included routers are copies; see `iter_route_contexts`."""
+        return self
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> str:
+        """The route's path, if it has this name and these parameters. Raises NoMatchFound."""
+        return path_for([self], name, path_params)
+
+    @property
     def middleware(self) -> "list[Middleware]":
         """The middleware of its routers, the outermost first."""
         return [middleware for layer in self.layers for middleware in layer]
@@ -316,6 +325,14 @@ def allowed_methods(routes: Sequence[Route], path: str) -> list[str]:
     fitting = [route for route in routes if not route.last_resort and route.fits(path)]
     return sorted({method for route in fitting for method in route.methods} - {WEBSOCKET})
 
+
+def iter_route_contexts(routes: Iterable[Route]) -> Iterator[Route]:
+    """The routes, those of included routers too; here they are all in the list itself."""
+    yield from routes
+
+
+RouteContext = Route
+"""What FastAPI's `iter_route_contexts` gives says what a route says."""
 
 _ELSEWHERE = {
     "APIRoute": "apiroute",

@@ -283,7 +283,7 @@ class AsgiApplication:
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self.app
-        lifespan = Lifespan(app, app.lifespan, app.startup_hooks, app.shutdown_hooks)
+        lifespan = Lifespan(app, app.router.lifespan_context)
         try:
             await receive()
             await _told("startup", self._start(lifespan, scope), send)

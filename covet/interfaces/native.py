@@ -69,7 +69,7 @@ class CovetApplication:
             from covet.interfaces.asgi_lifespan import AsgiLifespan
 
             return AsgiLifespan(asgi, "on")
-        return Lifespan(self.app, self.app.lifespan, self.app.startup_hooks, self.app.shutdown_hooks)
+        return Lifespan(self.app, self.app.router.lifespan_context)
 
     def drain(self) -> None:
         enter_stage(self.app, "stopping")

@@ -17,7 +17,7 @@ from covet.interfaces import Calls
 from covet.interfaces.answers import answer_cancellation, answer_error
 from covet.interfaces.wsgi_cycle import Cycle
 from covet.interfaces.wsgi_io import FileWrapper, RequestBody
-from covet.lifespan import Lifespan
+from covet.lifespan import Lifespan, with_hooks
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -49,7 +49,7 @@ class WsgiApplication:
         """Nothing is to be done: the interface knows no such thing."""
 
     def lifespan(self) -> Lifespan:
-        return Lifespan(None, None, (), ())
+        return Lifespan(None, with_hooks(None, (), ()))
 
     def calls(self, settings: Settings, state: Mapping[str, Any]) -> Calls:
         pool = ThreadPool(self._threads)

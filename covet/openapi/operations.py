@@ -16,7 +16,6 @@ from covet.modelfield import ModelField
 from covet.openapi.forms import form_model, may_be_absent
 from covet.openapi.schemas import REF_PREFIX, Schemas, body_model, flat_fields
 from covet.params import UNSET, Body, File, Form, Header
-from covet.responses import JSONResponse
 from covet.routing import PARAMETER
 from covet.values import spelling
 
@@ -207,10 +206,12 @@ class Writer:
 
     def _parameters(self, operation: Operation) -> list[dict[str, Any]]:
         found: dict[tuple[str, str], dict[str, Any]] = {}
+        hidden: set[str] = set()
         required: dict[tuple[str, str], dict[str, Any]] = {}
         for source in SOURCES:
             for parent in operation.parameters[source]:
                 if not parent.param.include_in_schema:
+                    hidden.add(parent.aliases[0])
                     continue
                 optional = parent.model is not None and parent.annotation is not parent.model and not parent.required
                 for field in flat_fields([parent]):
@@ -221,7 +222,8 @@ class Writer:
                         required[key] = parameter
         for name in PARAMETER.findall(operation.route.path):
             # Whoever calls must give those too that no function asks for.
-            found.setdefault(("path", name[0]), _unasked(name[0]))
+            if name[0] not in hidden:
+                found.setdefault(("path", name[0]), _unasked(name[0]))
         return list({**found, **required}.values())
 
     def _parameter(self, field: ModelField, parent: ModelField, source: str, *, optional: bool) -> dict[str, Any]:
@@ -287,7 +289,7 @@ class Writer:
         if not media_type:
             return None
         schema: dict[str, Any] = {"type": "string"}
-        if issubclass(route.response_class, JSONResponse):
+        if any(kind.__name__ == "JSONResponse" for kind in route.response_class.__mro__):  # Starlette's as well
             schema = {} if route.response_field is None else self._schemas.of(route.response_field)
         return {media_type: {"schema": schema}}
 

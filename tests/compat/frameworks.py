@@ -7,7 +7,7 @@ from typing import Any
 NAMES = {
     "": (
         "APIRouter BackgroundTasks Body Cookie Depends FastAPI File Form HTTPException Header Path Query Request "
-        "Response Security UploadFile"
+        "Response Security UploadFile WebSocket"
     ),
     "responses": "HTMLResponse JSONResponse PlainTextResponse RedirectResponse StreamingResponse",
     "routing": "APIRoute",

@@ -1,10 +1,12 @@
 """Details that FastAPI's users rely on: each application is made with either framework, and has to do the same."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -421,3 +423,148 @@ def test_events_that_cannot_be_sent_say_why(package: str) -> None:
         event(id="a\0b")
     with pytest.raises(ValueError, match="Cannot set both 'data' and 'raw_data' on the same ServerSentEvent"):
         event(data=1, raw_data="1")
+
+
+def test_functions_that_applications_import(package: str) -> None:
+    allowed = of(package, "utils.is_body_allowed_for_status_code")
+    statuses = [None, "default", "2XX", "204", 100, 200, 204, 205, 304, 404, "500"]
+    refused = ["204", 100, 204, 205, 304]
+    assert [status for status in statuses if not allowed(status)] == refused
+    placeholder = of(package, "datastructures.Default")(1)
+    assert of(package, "utils.get_value_or_default")(placeholder, placeholder, 2) == 2
+    assert of(package, "utils.get_value_or_default")(placeholder) is placeholder
+    assert of(package, "utils.get_path_param_names")("/{a}/x/{b}") == {"a", "b"}
+    into = {"a": {"b": 1, "d": [1]}}
+    of(package, "utils.deep_dict_update")(into, {"a": {"c": 2, "d": [2]}})
+    assert into == {"a": {"b": 1, "c": 2, "d": [1, 2]}}
+
+
+def test_typed_signatures(package: str) -> None:
+    def call(a: "int", b: "str | None" = None) -> "list[int]": ...  # type: ignore[empty-body]
+
+    def silent(): ...  # type: ignore[no-untyped-def]
+
+    utils = import_module(f"{package}.dependencies.utils")
+    found = utils.get_typed_signature(call)
+    assert [p.annotation for p in found.parameters.values()] == [int, str | None]
+    assert utils.get_typed_return_annotation(call) == list[int]
+    assert utils.get_typed_return_annotation(silent) is None
+    assert utils.get_typed_annotation("None", {}) is None
+    assert utils.get_typed_annotation("Any", {"Any": Any}) is Any
+
+
+def test_routes_of_routers_one_after_the_other(package: str) -> None:
+    f = framework(package)
+    app, router = f.FastAPI(openapi_url=None), f.APIRouter()
+    router.get("/inner", name="inner")(lambda: None)
+    app.include_router(router, prefix="/outer")
+    contexts = list(of(package, "routing.iter_route_contexts")(app.routes))
+    assert [(context.path, context.name) for context in contexts] == [("/outer/inner", "inner")]
+    assert contexts[0].original_route.endpoint is contexts[0].endpoint
+    assert app.routes[0].url_path_for("inner") == "/outer/inner"
+
+
+def test_no_body_with_a_status_that_has_none(package: str) -> None:
+    f = framework(package)
+    app = f.FastAPI()
+
+    @app.get("/declared", status_code=205)
+    def declared() -> None: ...
+
+    @app.get("/chosen")
+    def chosen(response: f.Response) -> dict[str, int]:
+        response.status_code = 205
+        return {"a": 1}
+
+    client = client_of(app, package)
+    for path in ("/declared", "/chosen"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.content) == (205, b"")
+    assert "content" not in client.get("/openapi.json").json()["paths"]["/declared"]["get"]["responses"]["205"]
+
+
+def test_a_class_that_says_that_it_is_a_uuid(package: str) -> None:
+    class FastUuid:
+        @property
+        def __class__(self) -> Any:
+            return UUID
+
+        @property
+        def __dict__(self) -> Any:  # type: ignore[override]
+            raise TypeError
+
+        def __str__(self) -> str:
+            return "a10ff360"
+
+    app = framework(package).FastAPI()
+    app.get("/")(lambda: {"id": FastUuid()})
+    assert client_of(app, package).get("/").json() == {"id": "a10ff360"}
+
+
+def test_a_value_that_tells_nothing_cannot_be_encoded(package: str) -> None:
+    class Closed:
+        def __iter__(self) -> Any:
+            raise NotImplementedError
+
+        @property
+        def __dict__(self) -> Any:  # type: ignore[override]
+            raise NotImplementedError
+
+    with pytest.raises(ValueError, match="NotImplementedError"):
+        of(package, "encoders.jsonable_encoder")(Closed())
+
+
+def test_an_exception_that_a_dependency_swallows(package: str) -> None:
+    f = framework(package)
+    app = f.FastAPI()
+
+    def careless() -> Iterator[None]:
+        with suppress(ValueError):
+            yield
+
+    @app.get("/", dependencies=[f.Depends(careless)])
+    def fail() -> None:
+        raise ValueError
+
+    with pytest.raises(
+        of(package, "exceptions.FastAPIError"), match="raising an exception and a dependency with yield"
+    ):
+        client_of(app, package).get("/")
+
+
+def test_redirection_of_slashes_can_be_turned_off(package: str) -> None:
+    app = framework(package).FastAPI()
+    app.router.redirect_slashes = False
+    app.get("/items/")(lambda: None)
+    assert client_of(app, package).get("/items", follow_redirects=False).status_code == 404
+
+
+def test_title_and_version_can_be_assigned(package: str) -> None:
+    app = framework(package).FastAPI()
+    app.title, app.version, app.debug = "Shop", "2.0", True
+    assert app.openapi()["info"] == {"title": "Shop", "version": "2.0"}
+    assert app.debug
+
+
+def test_the_lifespan_context_of_the_router(package: str) -> None:
+    app = framework(package).FastAPI(on_startup=[lambda: seen.append("up")], on_shutdown=[lambda: seen.append("down")])
+    seen: list[str] = []
+    original = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def around(app: Any) -> AsyncIterator[None]:
+        async with original(app):
+            seen.append("around")
+            yield
+
+    async def run() -> None:
+        async with app.router.lifespan_context(app):
+            seen.append("run")
+
+    asyncio.run(run())
+    assert seen == ["up", "run", "down"]
+    seen.clear()
+    app.router.lifespan_context = around
+    with client_of(app, package):
+        assert seen == ["up", "around"]
+    assert seen == ["up", "around", "down"]

@@ -25,6 +25,7 @@ from pydantic import (
     WithJsonSchema,
     computed_field,
 )
+from starlette.responses import JSONResponse as StarletteJSONResponse
 from typing_extensions import TypedDict
 
 T = TypeVar("T")
@@ -177,6 +178,9 @@ Even = Annotated[int, AfterValidator(lambda value: value), WithJsonSchema({"type
 
 def parameters(fw: Any) -> Any:
     app = fw.FastAPI()
+
+    @app.get("/hidden/{n}/{shown}")
+    async def hidden_path(n: Annotated[int, fw.Path(include_in_schema=False)]) -> None: ...
 
     @app.get("/path/{n}/{name}/{colour}/{rest:path}")
     async def path(
@@ -677,6 +681,14 @@ def callbacks(fw: Any) -> Any:
     @hook.put("{$callback_url}/other")
     def other(node: Node) -> None: ...
 
+    foreign = fw.APIRouter(default_response_class=StarletteJSONResponse)
+
+    @foreign.get("{$callback_url}/foreign", responses={400: {"model": Cat}})
+    def foreign_() -> Any: ...
+
+    @foreign.get("{$callback_url}/foreign-model")
+    def foreign_model() -> Dog: ...
+
     everywhere = fw.APIRouter()
 
     @everywhere.post("/everywhere")
@@ -686,6 +698,9 @@ def callbacks(fw: Any) -> Any:
 
     @app.post("/invoices", callbacks=hook.routes, tags=["i"])
     def create(image: Image, callback_url: AnyUrl | None = None) -> None: ...
+
+    @app.post("/foreign", callbacks=foreign.routes)
+    def foreign_answers() -> None: ...
 
     router = fw.APIRouter(callbacks=hook.routes)
 

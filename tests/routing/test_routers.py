@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from covet import APIRouter, CovetPy, HTTPException, JSONResponse, PlainTextResponse, Request
+from covet.exceptions import DeclarationError
 from covet.routing import NoMatchFound
 from covet.testclient import TestClient
 
@@ -65,7 +66,9 @@ def test_routes_that_come_after_the_inclusion() -> None:
 def test_a_router_cannot_include_itself() -> None:
     one, two = APIRouter(), APIRouter()
     one.include_router(two)
-    with pytest.raises(ValueError, match="itself"):
+    with pytest.raises(DeclarationError, match="itself"):
+        one.include_router(one)
+    with pytest.raises(DeclarationError, match="already includes"):
         two.include_router(one)
 
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from covet import CovetPy, HTTPException, JSONResponse, PlainTextResponse, StreamingResponse
+from covet import ConfigError, CovetPy, HTTPException, JSONResponse, PlainTextResponse, StreamingResponse
 from covet.interfaces.native import entries
-from covet.lifespan import Lifespan
+from covet.lifespan import Lifespan, with_hooks
 from covet.requests import Context
 from covet.routing import allowed_methods
+from covet.testclient import TestClient
 
 from .fakes import FakeExchange
 
@@ -148,7 +149,7 @@ def test_hooks_are_registered_with_and_without_parentheses() -> None:
         seen.append("very last")
 
     async def main() -> None:
-        lifespan = Lifespan(app, None, app.startup_hooks, app.shutdown_hooks)
+        lifespan = Lifespan(app, app.router.lifespan_context)
         assert await lifespan.start() == {}
         assert seen == ["first", "one", "two", "three"]
         await lifespan.stop()
@@ -172,12 +173,62 @@ def test_lifespan_encloses_the_hooks_and_gives_its_state() -> None:
 
     async def main() -> None:
         app = CovetPy(title="Shop", lifespan=lifespan)
-        running = Lifespan(app, app.lifespan, [lambda: seen.append("up")], [lambda: seen.append("down")])
+        app.on_startup(lambda: seen.append("up"))
+        app.on_shutdown(lambda: seen.append("down"))
+        running = Lifespan(app, app.router.lifespan_context)
         assert await running.start() == {"db": 1}
         await running.stop()
 
     asyncio.run(main())
     assert seen == ["Shop", "up", "down", "closed"]
+
+
+def test_lifespan_context_is_all_that_runs_around_serving() -> None:
+    seen: list[str] = []
+    app = CovetPy(on_startup=[lambda: seen.append("up")], on_shutdown=[lambda: seen.append("down")])
+
+    async def main() -> None:
+        async with app.router.lifespan_context(app) as state:
+            assert state is None
+            seen.append("serving")
+
+    asyncio.run(main())
+    assert seen == ["up", "serving", "down"]
+
+
+def test_a_lifespan_context_that_was_assigned_takes_the_place_of_all() -> None:
+    seen: list[str] = []
+    app = CovetPy(on_startup=[lambda: seen.append("up")])
+    original = app.router.lifespan_context
+
+    async def around(app: CovetPy) -> AsyncIterator[dict[str, int]]:
+        async with original(app):
+            yield {"db": 1}
+
+    app.router.lifespan_context = around  # type: ignore[assignment]  # a generator will do, as in Starlette
+
+    async def main() -> None:
+        running = Lifespan(app, app.router.lifespan_context)
+        assert await running.start() == {"db": 1}
+        await running.stop()
+
+    asyncio.run(main())
+    assert seen == ["up"]
+
+
+def test_title_version_and_debug_can_be_assigned() -> None:
+    app = CovetPy()
+    app.title, app.version, app.debug = "Shop", "2.0", True
+    assert app.openapi()["info"] == {"title": "Shop", "version": "2.0"}
+    assert app.settings.debug
+
+    @app.get("/")
+    def fail() -> None:
+        raise RuntimeError("shown")
+
+    assert "shown" in TestClient(app, raise_server_exceptions=False).get("/").text
+    with pytest.raises(ConfigError, match="debug"):
+        app.debug = "yes"  # type: ignore[assignment]
 
 
 def test_failures_of_the_lifespan_are_raised() -> None:
@@ -186,8 +237,8 @@ def test_failures_of_the_lifespan_are_raised() -> None:
 
     async def main() -> None:
         with pytest.raises(RuntimeError, match="no database"):
-            await Lifespan(None, None, [fail], []).start()
-        running = Lifespan(None, None, [], [fail])
+            await Lifespan(None, with_hooks(None, [fail], [])).start()
+        running = Lifespan(None, with_hooks(None, [], [fail]))
         await running.start()
         with pytest.raises(RuntimeError, match="no database"):
             await running.stop()
