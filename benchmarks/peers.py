@@ -69,11 +69,13 @@ def _tuning(mode: str = "st") -> tuple[str, ...]:
     return (*tuning, "--backlog", "2048", "--backpressure", "2048")
 
 
-def _covet(python: Path, workers: int = 1, *, app: str = "covet_app:app", folder: Path = APPS) -> tuple[str, ...]:
+def _covet(
+    python: Path, *options: str, workers: int = 1, app: str = "covet_app:app", folder: Path = APPS
+) -> tuple[str, ...]:
     return (
         *(str(python), "-m", "covet", "run", app, "--app-dir", str(folder), "--host", "127.0.0.1"),
         *("--port", "{port}", "--workers", str(workers), "--no-access-log", "--log-level", "warning"),
-        *("--timeout-keep-alive", "75", "--worker-connections", "16384"),
+        *("--timeout-keep-alive", "75", "--worker-connections", "16384", *options),
     )
 
 
@@ -90,6 +92,7 @@ def all_peers(covet_python: Path) -> dict[str, Peer]:
     """
     peers = (
         Peer("covet", "covet: Python handler; constant route: its engine", _covet(covet_python)),
+        Peer("covet-pinned", "covet --pin-workers, Python handler", _covet(covet_python, "--pin-workers")),
         Peer("uvicorn-raw", "raw ASGI callable on uvicorn", _uvicorn("raw:app")),
         Peer("granian-raw", "raw ASGI callable on granian, tuned", _tuned_granian("raw:app")),
         Peer("granian-mt", "raw ASGI callable on granian, tuned, mt runtime", _tuned_granian("raw:app", "mt")),
@@ -117,7 +120,7 @@ def all_peers(covet_python: Path) -> dict[str, Peer]:
 def _several(covet_python: Path) -> tuple[Peer, ...]:
     """Those with two workers each."""
     return (
-        Peer("covet-2", "covet, Python handler, 2 workers", _covet(covet_python, 2)),
+        Peer("covet-2", "covet, Python handler, 2 workers", _covet(covet_python, workers=2)),
         Peer("uvicorn-raw-2", "raw ASGI callable on uvicorn, 2 workers", _uvicorn("raw:routed", 2)),
         Peer(
             "granian-raw-2", "raw ASGI callable on granian, tuned, 2 workers", _tuned_granian("raw:routed", workers=2)
@@ -155,7 +158,7 @@ def _notes(covet_python: Path) -> tuple[Peer, ...]:
     """The example application, the same object under each server, with four workers each."""
     app, what = "notes:app", "example application, {}, 4 workers"
     return (
-        Peer("covet-notes-4", what.format("covet"), _covet(covet_python, 4, app=app, folder=EXAMPLES)),
+        Peer("covet-notes-4", what.format("covet"), _covet(covet_python, workers=4, app=app, folder=EXAMPLES)),
         Peer(
             *("uvicorn-notes-4", what.format("as ASGI on uvicorn")),
             _uvicorn(app, 4, folder=EXAMPLES, lifespan="on"),

@@ -80,7 +80,7 @@ class Load:
     connections: int = 64
 
 
-PYTHON = ("covet", "uvicorn-raw", "granian-raw", "starlette", "fastapi", "robyn")
+PYTHON = ("covet", "covet-pinned", "uvicorn-raw", "granian-raw", "starlette", "fastapi", "robyn")
 TYPED = (*PYTHON, "granian-mt", "granian-defaults")
 ENGINES = ("covet", "actix", "may", "nginx")
 WORKERS = ("covet-2", "uvicorn-raw-2", "granian-raw-2", "granian-mt-2", "granian-defaults-2")
@@ -291,7 +291,7 @@ def run_idle(plan: Plan) -> Row:
 
 def slowest_peer(typed: Row) -> float:
     """The least of the peers' rates on the typed route; 0 when none was measured."""
-    rates = [typed.median("rps", name) for name in TYPED if name != "covet"]
+    rates = [typed.median("rps", name) for name in TYPED if not name.startswith("covet")]
     return min((rate for rate in rates if rate), default=0.0)
 
 

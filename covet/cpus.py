@@ -4,6 +4,7 @@ import math
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -36,6 +37,24 @@ def available_cpus(root: Path = Path("/")) -> int:
         # What arithmetic adds to a whole number must not become another CPU.
         cpus = min(cpus, math.ceil(quota - 1e-6))
     return max(1, cpus)
+
+
+@contextmanager
+def pinned(cpu: int | None) -> Iterator[None]:
+    """Keeps the calling thread, and threads and processes that it starts meanwhile, on one CPU; None is on any.
+
+    Args:
+        cpu: the CPU's number, one of `os.sched_getaffinity(0)`.
+    """
+    if cpu is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {cpu})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def cpu_quota(root: Path = Path("/")) -> float | None:

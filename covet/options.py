@@ -68,7 +68,7 @@ class ServeOptions:
         workers_max_rss: the resident memory, in MiB, with which a worker is replaced; None is no limit.
         limit_max_requests: the requests after which a worker is replaced; None is no limit.
         limit_max_requests_jitter: the most by which that number is raised at random, so that not all go at once.
-        pin_workers: each worker runs on a CPU of its own.
+        pin_workers: each worker runs on one CPU; a single one together with the engine's loop.
         control_socket: the path of the unix socket for `covet status`.
         pid_file: a file that holds the process's number while it serves.
         process_name: what the process is called in lists of processes.

@@ -13,6 +13,7 @@ from typing import Any
 from covet import accesslog
 from covet.binds import bind_error, describe_all
 from covet.config import ServeOptions, Settings
+from covet.cpus import pinned
 from covet.engine import Engine, EngineError
 from covet.eventloop import CANCEL_SECONDS
 from covet.interfaces import Lifespan, adapt
@@ -62,6 +63,7 @@ class Server:
         self._should_exit = False
         self._force_exit = False
         self._failure: str | None = None
+        self._cpu = max(os.sched_getaffinity(0)) if self.options.pin_workers else None
 
     @property
     def should_exit(self) -> bool:
@@ -113,7 +115,7 @@ class Server:
             self._engine = engine
             self.started = True
             logger.info("Covet running on %s (Press CTRL+C to quit)", describe_all(self.options.binds, engine.address))
-            with self._events(loop, engine):
+            with pinned(self._cpu), self._events(loop, engine):
                 while not (self._should_exit or self._failure):
                     await self._changed.wait()
                     self._changed.clear()
@@ -163,7 +165,9 @@ class Server:
         self, loop: asyncio.AbstractEventLoop, state: Mapping[str, Any], extra: Mapping[str, Any]
     ) -> tuple[Engine, Worker]:
         """The engine and the worker, both at work; `extra` comes on top of the engine's configuration."""
-        engine = Engine({**self.engine_config(), **extra}, workers_here=1)
+        # A loop and a worker that wake each other on one CPU need no interrupts between CPUs.
+        together = {"pin_cpus": [self._cpu]} if self._cpu is not None and self.options.loop_count == 1 else {}
+        engine = Engine({**self.engine_config(), **extra, **together}, workers_here=1)
         worker = None
         try:
             engine.event_fd()  # from now on it notes what happens

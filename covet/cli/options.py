@@ -103,7 +103,11 @@ WORKERS = in_section(
         type=DURATION,
         help="Kill a worker whose event loop is blocked for so long; by default it is only reported.",
     ),
-    option("--pin-workers/--no-pin-workers", default=False, help="Each worker runs on a CPU of its own."),
+    option(
+        "--pin-workers/--no-pin-workers",
+        default=False,
+        help="Each worker runs on one CPU; a single one with the engine's loop.",
+    ),
     option("--control-socket", type=Texts("PATH"), help="Unix socket for covet status."),
     option("--pid-file", type=Texts("PATH"), help="File with the process's number."),
     option("--process-name", type=TEXT, help="What lists of processes call the server."),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -313,3 +315,23 @@ def test_a_path_that_the_router_refuses(caplog: pytest.LogCaptureFixture) -> Non
     app.get("/{a:colour}", constant=PlainTextResponse("never"))
     with pytest.raises(StartFailed, match="colour"):
         asyncio.run(Server(app, ServeOptions(port=0)).serve())
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CPU leaves nothing to choose")
+@pytest.mark.parametrize("loops", [1, 2])
+def test_a_worker_that_is_pinned_shares_its_cpu_with_the_loop(loops: int) -> None:
+    before = os.sched_getaffinity(0)
+
+    async def main() -> None:
+        async with serving(application(), pin_workers=True, loop_count=loops) as (client, _):
+            assert (await client.get("/items/1")).status_code == 200
+            assert os.sched_getaffinity(0) == {max(before)}
+            beside = [os.sched_getaffinity(thread) for thread in threads() if thread != threading.get_native_id()]
+            assert beside.count({max(before)}) == (loops == 1)
+
+    asyncio.run(main())
+    assert os.sched_getaffinity(0) == before
+
+
+def threads() -> list[int]:
+    return [int(name) for name in os.listdir("/proc/self/task")]
