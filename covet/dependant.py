@@ -12,6 +12,7 @@ from typing import Annotated, Any, ForwardRef, get_args, get_origin
 
 from covet.annotations import bare, holds_upload, is_scalar, is_scalar_sequence, mentions, model_type, special_kind
 from covet.exceptions import DeclarationError, DependencyScopeError, FieldTypeError
+from covet.fastapiparams import as_ours, parameter_as_ours
 from covet.formunions import by_branch
 from covet.modelfield import ModelField
 from covet.params import (
@@ -223,7 +224,7 @@ def get_dependant(
         depends=declared,
     )
     for parameter in signature_of(call).parameters.values():
-        _analyze(dependant, parameter, path_names)
+        _analyze(dependant, parameter_as_ours(parameter), path_names)
     return dependant
 
 
@@ -370,7 +371,7 @@ def add_unnamed(dependant: Dependant, declared: Sequence[Depends], path_names: S
     """Puts dependencies whose results nobody wants before a handler's own: those of the route and its routers."""
     own, dependant.dependencies = dependant.dependencies, []
     for depends in declared:
-        _add_dependency(dependant, None, depends, None, path_names)
+        _add_dependency(dependant, None, as_ours(depends), None, path_names)
     dependant.dependencies += own
 
 

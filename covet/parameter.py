@@ -23,6 +23,7 @@ from covet.convert import (
 )
 from covet.core import Exchange
 from covet.exceptions import DeclarationError
+from covet.fastapiparams import annotation_as_ours, as_ours
 from covet.params import UNSET, Depends, FieldDeclaration, Path, Query
 from covet.requests import Request
 
@@ -50,7 +51,7 @@ class Parameter:
         convert: the conversion of one text.
         many: a list of all values of the name.
         default: MISSING if the parameter is required.
-        keyword: the handler takes it by keyword only.
+        keyword: the handler gets it by name.
     """
 
     name: str
@@ -107,16 +108,27 @@ def plain_parameters(handler: Callable[..., Any], path_names: Sequence[str], rou
         DeclarationError: a parameter can never come from a request.
     """
     parameters = []
+    by_name = not _is_plain(handler)
     for declared in inspect.signature(handler).parameters.values():
         where = f"{route}: parameter {declared.name!r}"
         if declared.kind in (declared.VAR_POSITIONAL, declared.VAR_KEYWORD):
             return None  # they come from the query, as in FastAPI, and go on by name
-        annotation = _resolved(declared.annotation, handler, declared.name, where)
+        declared = declared.replace(default=as_ours(declared.default))
+        if isinstance(declared.default, Depends):
+            return None
+        annotation = annotation_as_ours(_resolved(declared.annotation, handler, declared.name, where))
         plain = _plain(declared, annotation, declared.name in path_names)
         if plain is None:
             return None
-        parameters.append(_parameter(plain, annotation, path_names, where))
+        parameter = _parameter(plain, annotation, path_names, where)
+        parameter.keyword |= by_name
+        parameters.append(parameter)
     return parameters
+
+
+def _is_plain(handler: Callable[..., Any]) -> bool:
+    """Whether arguments in order get to the same parameters as arguments by name: nothing stands around a function."""
+    return inspect.isfunction(handler) and not hasattr(handler, "__wrapped__") and not hasattr(handler, "__signature__")
 
 
 def _plain(declared: inspect.Parameter, annotation: Any, in_path: bool) -> inspect.Parameter | None:

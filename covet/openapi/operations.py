@@ -199,7 +199,7 @@ class Writer:
     def _security(self, operation: Operation) -> list[dict[str, list[str]]]:
         wanted: dict[str, list[str]] = {}
         for scheme, scopes in operation.security:
-            self.security_schemes[scheme.scheme_name] = scheme.model.openapi()
+            self.security_schemes[scheme.scheme_name] = _of_scheme(scheme.model)
             known = wanted.setdefault(scheme.scheme_name, [])
             known += [scope for scope in scopes if scope not in known]
         return [{name: scopes} for name, scopes in wanted.items()]
@@ -340,3 +340,10 @@ def merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
             into[key] = into[key] + value
         else:
             into[key] = value
+
+
+def _of_scheme(model: Any) -> Any:
+    """What the document says of a security scheme; FastAPI's own are pydantic models."""
+    if hasattr(model, "model_dump"):
+        return model.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return model.openapi()

@@ -1,0 +1,204 @@
+"""FastAPI's own declarations in an application that has changed its imports only in part, and decorated handlers."""
+
+import functools
+import inspect
+from typing import Annotated, Any
+
+import fastapi
+import fastapi.security
+import pytest
+
+from .frameworks import framework
+from .test_details import client_of
+
+PACKAGES = pytest.mark.parametrize("package", ["fastapi", "covet"])
+
+
+def refuse() -> None:
+    raise fastapi.HTTPException(401)
+
+
+class Limited(fastapi.params.Depends):
+    """As fastapi-filter derives it."""
+
+
+bearer = fastapi.security.OAuth2PasswordBearer(tokenUrl="token")
+
+
+async def anybody(u: Annotated[object, fastapi.Depends(refuse)] = None) -> str:
+    return "secret"
+
+
+async def as_default(u: str = fastapi.Depends(refuse)) -> str:
+    return "secret"
+
+
+async def with_scopes(u: str = fastapi.Security(refuse, scopes=["x"])) -> str:
+    return "secret"
+
+
+async def of_a_subclass(u: Annotated[str, Limited(refuse)]) -> str:
+    return "secret"
+
+
+async def by_scheme(token: Annotated[str, fastapi.Depends(bearer)]) -> str:
+    return token
+
+
+async def beneath(u: Annotated[str, fastapi.Depends(by_scheme)]) -> str:
+    return u
+
+
+async def checked(q: int = fastapi.Query(5, ge=7, alias="n")) -> int:
+    return q
+
+
+async def checked_in_annotation(q: Annotated[str, fastapi.Query(max_length=2, pattern="^a")] = "a") -> str:
+    return q
+
+
+async def a_field(x_token: Annotated[str | None, fastapi.Header()] = None, c: str = fastapi.Cookie("no")) -> Any:
+    return [x_token, c]
+
+
+async def a_raw_field(x_token: Annotated[str | None, fastapi.Header(convert_underscores=False)] = None) -> Any:
+    return x_token
+
+
+async def a_body(v: Annotated[int, fastapi.Body(embed=True, gt=1)]) -> int:
+    return v
+
+
+async def a_form(v: Annotated[str, fastapi.Form()], w: Annotated[bytes, fastapi.File()] = b"") -> Any:
+    return [v, len(w)]
+
+
+async def with_types(r: fastapi.Request, b: fastapi.BackgroundTasks, p: fastapi.Response) -> Any:
+    p.headers["x-seen"] = "yes"
+    b.add_task(int)
+    return r.url.path
+
+
+HANDLERS = (
+    anybody, as_default, with_scopes, of_a_subclass, by_scheme, beneath, checked, checked_in_annotation, a_field,
+    a_raw_field, with_types,
+)  # fmt: skip
+QUERIES = ("", "?n=1", "?n=9", "?q=abc", "?q=b", "?u=x", "?q=a")
+HEADERS: tuple[dict[str, str], ...] = (
+    {}, {"authorization": "Bearer t", "x-token": "1", "cookie": "c=2"}, {"x_token": "3"},
+)  # fmt: skip
+
+
+def answers(package: str, build: Any) -> Any:
+    fw = framework(package)
+    app = fw.FastAPI(title="same")
+    requests = build(fw, app)
+    client = client_of(app, package)
+    found = []
+    for method, target, options in requests:
+        response = client.request(method, target, **options)
+        found.append((method, target, response.status_code, response.content, response.headers.get("x-seen")))
+    return [*found, client.get("/openapi.json").json()]
+
+
+def test_they_count() -> None:
+    def build(fw: Any, app: Any) -> Any:
+        for handler in HANDLERS:
+            app.get(f"/{handler.__name__}")(handler)
+        app.post("/body")(a_body)
+        app.post("/form")(a_form)
+        app.get("/route", dependencies=[fastapi.Depends(refuse)])(lambda: "secret")
+        router = fw.APIRouter(dependencies=[fastapi.Depends(refuse)])
+        router.get("/router")(lambda: "secret")
+        app.include_router(router)
+        other = fw.APIRouter()
+        other.get("/included")(lambda: "secret")
+        app.include_router(other, dependencies=[fastapi.Depends(refuse)])
+        requests = [
+            ("GET", f"/{handler.__name__}{query}", {"headers": headers})
+            for handler in HANDLERS
+            for query in QUERIES
+            for headers in HEADERS
+        ]
+        bodies: list[Any] = [{"json": {"v": 1}}, {"json": {"v": 2}}, {"json": 2}]
+        forms: list[Any] = [{"data": {"v": "1"}}, {"data": {"v": "1"}, "files": {"w": b"abc"}}, {}]
+        requests += [("POST", "/body", body) for body in bodies] + [("POST", "/form", form) for form in forms]
+        return requests + [("GET", path, {}) for path in ("/route", "/router", "/included")]
+
+    theirs, ours = answers("fastapi", build), answers("covet", build)
+    for one, other in zip(theirs, ours, strict=True):
+        assert one == other
+
+
+@PACKAGES
+def test_decorators_see_arguments_by_name(package: str) -> None:
+    fw = framework(package)
+    app = fw.FastAPI()
+
+    def owner_only(handler: Any) -> Any:
+        @functools.wraps(handler)
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            assert not args
+            if kwargs.get("user_id") != 1:
+                raise fw.HTTPException(403)
+            return await handler(*args, **kwargs)
+
+        return wrapper
+
+    def named(handler: Any) -> Any:
+        @functools.wraps(handler)
+        def wrapper(**kwargs: Any) -> Any:
+            return sorted(kwargs)
+
+        return wrapper
+
+    def asks(handler: Any) -> Any:
+        @functools.wraps(handler)
+        async def wrapper(*args: Any, request: fw.Request, **kwargs: Any) -> Any:
+            return [request.url.path, await handler(*args, request=request, **kwargs)]
+
+        return wrapper
+
+    async def signed(**kwargs: Any) -> Any:
+        return sorted(kwargs.items())
+
+    only = inspect.Parameter
+    signed.__signature__ = inspect.Signature([only("b", only.POSITIONAL_OR_KEYWORD, annotation=int, default=2)])  # type: ignore[attr-defined]
+
+    @app.get("/users/{user_id}")
+    @owner_only
+    async def read_user(user_id: int, q: str = "") -> str:
+        return f"secret of {user_id}"
+
+    @app.get("/named/{a}")
+    @named
+    def read_named(a: int, b: str = "") -> Any:
+        return None
+
+    @app.get("/asks")
+    @asks
+    async def read_asks(request: fw.Request, a: int = 1) -> Any:
+        return a
+
+    app.get("/signed")(signed)
+    client = client_of(app, package)
+    assert [client.get(f"/users/{n}").status_code for n in (1, 2)] == [200, 403]
+    assert client.get("/named/1").json() == ["a", "b"]
+    assert client.get("/asks?a=3").json() == ["/asks", 3]
+    assert client.get("/signed?b=5").json() == [["b", 5]]
+
+
+@PACKAGES
+def test_the_type_of_what_a_dependency_gives_need_not_be_known(package: str) -> None:
+    fw = framework(package)
+    app = fw.FastAPI()
+
+    def give() -> str:
+        return "session"
+
+    async def read(db: Any = fw.Depends(give), q: int = 1) -> Any:  # noqa: B008
+        return [db, q]
+
+    read.__annotations__["db"] = "Session"
+    app.get("/")(read)
+    assert client_of(app, package).get("/").json() == ["session", 1]
