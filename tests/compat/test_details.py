@@ -568,3 +568,53 @@ def test_the_lifespan_context_of_the_router(package: str) -> None:
     with client_of(app, package):
         assert seen == ["up", "around"]
     assert seen == ["up", "around", "down"]
+
+
+@pytest.mark.parametrize("around", ["nothing", "middleware", "mount"])
+@pytest.mark.parametrize("own", [False, True])
+def test_what_an_exception_handler_raises(package: str, around: str, own: bool) -> None:
+    f = framework(package)
+    app = f.FastAPI()
+
+    class Mine(Exception): ...
+
+    class Other(Exception): ...
+
+    @app.exception_handler(Mine)
+    async def of_mine(request: f.Request, error: Mine) -> Any:
+        raise {"http": f.HTTPException(409, "conflict"), "other": Other(), "value": ValueError("x")}[str(error)]
+
+    @app.exception_handler(Other)
+    def of_other(request: f.Request, error: Other) -> Any:
+        raise f.HTTPException(418)
+
+    if own:
+
+        @app.exception_handler(f.HTTPException)
+        async def of_http(request: f.Request, error: Any) -> Any:
+            return f.PlainTextResponse(f"own {error.detail}", error.status_code)
+
+        @app.exception_handler(Exception)
+        async def of_all(request: f.Request, error: Exception) -> Any:
+            return f.PlainTextResponse(f"all {type(error).__name__}", 500)
+
+    @app.get("/{kind}")
+    async def fail(kind: str) -> None:
+        raise Mine(kind)
+
+    if around == "middleware":
+
+        @app.middleware("http")
+        async def pass_on(request: f.Request, call_next: Any) -> Any:
+            return await call_next(request)
+
+    elif around == "mount":
+        app.mount("/sub", f.FastAPI())
+    client = client_of(app, package, raise_server_exceptions=False)
+    answers = {}
+    for kind in ("http", "other", "value"):
+        response = client.get(f"/{kind}")
+        answers[kind] = (response.status_code, response.text)
+    assert answers["http"] == (409, "own conflict" if own else '{"detail":"conflict"}')
+    assert answers["other"] == (500, "all HTTPException" if own else "Internal Server Error")
+    assert answers["value"] == (500, "all ValueError" if own else "Internal Server Error")
