@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from covet.datastructures import URL, Address, Headers, QueryParams, State
 from covet.exceptions import ClientDisconnect, HTTPException
+from covet.urls import no_matches, whole
 
 if TYPE_CHECKING:
     from covet.core import Exchange
@@ -167,19 +168,29 @@ class HTTPConnection(Mapping[str, Any]):
         return self._state
 
     def url_for(self, name: str, /, **path_params: Any) -> URL:
-        """The whole address of the application's route with a name.
+        """The whole address of the route with a name, which may be of a mounted application: "mount:name".
+
+        In a mounted application the names are those of the outermost one, as in Starlette; a name that is none of
+        them is looked for in the application itself.
 
         Raises:
             NoMatchFound: there is no such route.
             RuntimeError: there is no application.
         """
-        provider = self.scope.get("router") or self.scope.get("app")
+        scope = self.scope
+        app = scope.get("app")
+        provider = scope.get("router") or app
         if provider is None:
             raise RuntimeError("url_for finds routes only inside of an application")
-        path = provider.url_path_for(name, **path_params)
-        if hasattr(path, "make_absolute_url"):
-            return URL(str(path.make_absolute_url(base_url=str(self.base_url))))
-        return URL(str(self.base_url).rstrip("/") + str(path))
+        base = str(self.base_url)
+        try:
+            path = provider.url_path_for(name, **path_params)
+        except no_matches():
+            if app is None or provider in (app, getattr(app, "router", None)):
+                raise
+            path = app.url_path_for(name, **path_params)
+            base = str(URL(scope={**scope, "path": scope.get("root_path", ""), "query_string": b""}))
+        return whole(path, base.rstrip("/"))
 
 
 async def no_receive() -> NoReturn:

@@ -13,6 +13,8 @@ from urllib.parse import quote
 from covet.exceptions import EndpointContext
 from covet.parameter import Parameter
 from covet.responses import Response
+from covet.urls import NoMatchFound as NoMatchFound
+from covet.urls import URLPath, no_match, no_matches
 
 if TYPE_CHECKING:
     from covet.apiroute import APIRoute as APIRoute
@@ -91,6 +93,7 @@ class Route:
         by_path: whether the path decides which requests it gets.
         last_resort: it gets the requests below its path that fit no other route; the engine does not know it.
         may_be_websocket: whether it may get WebSockets.
+        protocol: what the scheme of its addresses is of: "http", "websocket", or "" for either.
         layers: the middleware of the routers that it belongs to, the outermost first; each list may still grow.
     """
 
@@ -108,6 +111,7 @@ class Route:
     by_path: ClassVar[bool] = True
     last_resort: ClassVar[bool] = False
     may_be_websocket: ClassVar[bool] = False
+    protocol: ClassVar[str] = "http"
     layers: "Sequence[Sequence[Middleware]]" = field(default=(), kw_only=True, repr=False)
 
     @property
@@ -120,7 +124,17 @@ class Route:
         """The route itself, as routes of included routers are copies; see `iter_route_contexts`."""
         return self
 
-    def url_path_for(self, name: str, /, **path_params: Any) -> str:
+    @property
+    def answered_by(self) -> Any:
+        """What `scope["endpoint"]` tells: the handler, or the application that the requests go to."""
+        return self.handler
+
+    @property
+    def own_param_names(self) -> tuple[str, ...]:
+        """The names of the parameters that handlers and other applications are told of."""
+        return self.param_names
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
         """The route's path, if it has this name and these parameters. Raises NoMatchFound."""
         return path_for([self], name, path_params)
 
@@ -168,11 +182,11 @@ class Route:
         """The same route below a prefix."""
         return replace(self, path=prefix + self.path)
 
-    def path_for(self, name: str, params: Mapping[str, Any]) -> str:
+    def path_for(self, name: str, params: Mapping[str, Any]) -> URLPath:
         """The path with these parameters, encoded. Raises NoMatchFound if it is not this route that is meant."""
         if name != self.name or set(params) != set(self.param_names):
-            raise NoMatchFound(name, params)
-        return PARAMETER.sub(lambda found: _segment(params[found[1]], found[2]), self.path)
+            raise no_match(name, params)
+        return URLPath(filled(self.path, params), self.protocol)
 
     def converters(self) -> dict[str, Callable[[str], Any]]:
         """What makes values of the path's parameters that are not text, by name."""
@@ -223,7 +237,7 @@ class Route:
             return kinds.NONE, {}
         converters = self.converters()
         params = {name: converters.get(name, str)(value) for name, value in found.groupdict().items()}
-        child = {"endpoint": self.handler, "path_params": {**scope.get("path_params", {}), **params}}
+        child = {"endpoint": self.answered_by, "path_params": {**scope.get("path_params", {}), **params}}
         return (kinds.FULL if method in self.methods else kinds.PARTIAL), child
 
 
@@ -241,21 +255,26 @@ def match_kinds() -> Any:
     return Match if starlette is None else starlette.Match
 
 
-class NoMatchFound(Exception):
-    """No route has this name and these parameters."""
+def path_for(routes: Iterable[Any], name: str, params: Mapping[str, Any]) -> URLPath:
+    """The path of the first route with a name and just these parameters; the routes may be Starlette's.
 
-    def __init__(self, name: str, params: Mapping[str, Any]) -> None:
-        super().__init__(f'No route exists for name "{name}" and params "{", ".join(params)}".')
-
-
-def path_for(routes: Sequence[Route], name: str, params: Mapping[str, Any]) -> str:
-    """The path of the first route with a name and just these parameters. Raises NoMatchFound."""
+    Raises:
+        NoMatchFound: there is none.
+    """
     for route in routes:
         try:
-            return route.path_for(name, params)
-        except NoMatchFound:
+            if isinstance(route, Route):
+                return route.path_for(name, params)
+            path = route.url_path_for(name, **params)
+        except no_matches():
             continue
-    raise NoMatchFound(name, params)
+        return URLPath(str(path), getattr(path, "protocol", ""), getattr(path, "host", ""))
+    raise no_match(name, params)
+
+
+def filled(path: str, params: Mapping[str, Any]) -> str:
+    """A pattern with parameters in their places, encoded. Raises ValueError if one cannot stand there."""
+    return PARAMETER.sub(lambda found: _segment(params[found[1]], found[2]), path)
 
 
 def last_resorts(routes: Sequence[Route]) -> Callable[[str], int]:

@@ -71,11 +71,12 @@ def websocket_of(x: Exchange, context: Context) -> WebSocket:
     own = cast("AsgiSocket", x)
     scope = own.original_scope
     scope.setdefault("app", context.app)
+    scope.setdefault("router", context.app.router)
     scope.setdefault("state", dict(own.lifespan_state))
     scope["path_params"] = {**scope.get("path_params", {}), **params_of(x, context)}
     if x.route:
         scope["route"] = route = context.app.routes[x.route - 1]
-        scope["endpoint"] = route.handler
+        scope["endpoint"] = route.answered_by
     return WebSocket.over(own, scope)
 
 

@@ -114,12 +114,17 @@ class CovetApplication:
 
 def param_names(routes: Sequence[Route]) -> dict[int, tuple[str, ...]]:
     """The names in the routes' paths, by route number."""
-    return {number: route.param_names for number, route in enumerate(routes, 1)}
+    return {number: route.own_param_names for number, route in enumerate(routes, 1)}
 
 
 def converters(routes: Sequence[Route]) -> dict[int, Converters]:
     """What makes values of the paths' parameters that are not text, by route number."""
-    return {number: found for number, route in enumerate(routes, 1) if (found := route.converters())}
+    return {number: found for number, route in enumerate(routes, 1) if (found := _own_converters(route))}
+
+
+def _own_converters(route: Route) -> Converters:
+    names = route.own_param_names
+    return {name: convert for name, convert in route.converters().items() if name in names}
 
 
 def calls_of(
