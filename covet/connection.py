@@ -5,10 +5,11 @@ import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import quote
 
 from covet.datastructures import URL, Address, Headers, QueryParams, State
 from covet.exceptions import ClientDisconnect, HTTPException
-from covet.urls import no_matches, whole
+from covet.urls import IN_PATHS, no_matches, whole
 
 if TYPE_CHECKING:
     from covet.core import Exchange
@@ -167,6 +168,9 @@ class HTTPConnection(Mapping[str, Any]):
             self._state = State(self.scope.setdefault("state", {}))
         return self._state
 
+    def _own_application(self) -> Any:
+        return self.scope.get("app")
+
     def url_for(self, name: str, /, **path_params: Any) -> URL:
         """The whole address of the route with a name, which may be of a mounted application: "mount:name".
 
@@ -178,18 +182,20 @@ class HTTPConnection(Mapping[str, Any]):
             RuntimeError: there is no application.
         """
         scope = self.scope
-        app = scope.get("app")
-        provider = scope.get("router") or app
+        provider = scope.get("router") or scope.get("app")
         if provider is None:
             raise RuntimeError("url_for finds routes only inside of an application")
         base = str(self.base_url)
         try:
             path = provider.url_path_for(name, **path_params)
         except no_matches():
-            if app is None or provider in (app, getattr(app, "router", None)):
+            own = self._own_application()
+            if own is None or provider in (own, getattr(own, "router", None)):
                 raise
-            path = app.url_path_for(name, **path_params)
-            base = str(URL(scope={**scope, "path": scope.get("root_path", ""), "query_string": b""}))
+            path = own.url_path_for(name, **path_params)
+            root_path = str(scope.get("root_path", ""))
+            mounted_at = root_path.removeprefix(scope.get("app_root_path", root_path))
+            base = base.rstrip("/") + quote(mounted_at, safe=IN_PATHS)
         return whole(path, base.rstrip("/"))
 
 

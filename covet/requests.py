@@ -15,7 +15,6 @@ from covet.connection import parse_cookies as parse_cookies
 from covet.core import BodyBroken, BodyTooLarge, Exchange
 from covet.datastructures import URL, Address, Headers, QueryParams, State
 from covet.exceptions import ClientDisconnect, HTTPException
-from covet.urls import no_matches, whole
 
 if TYPE_CHECKING:
     from covet.app import CovetPy
@@ -126,7 +125,8 @@ class EngineRequest(Request):
         original: MutableMapping[str, Any] | None = getattr(x, "original_scope", None)
         if original is not None:
             original.setdefault("app", context.app)
-            original.setdefault("router", context.app.router)
+            if context.app is not None:
+                original.setdefault("router", context.app.router)
             original["state"] = self.state._state
             original["path_params"], original[EXCHANGE] = self.path_params, x
             self._tell_route(original)
@@ -199,9 +199,8 @@ class EngineRequest(Request):
     def app(self) -> "CovetPy":
         """The application that answers the request."""
         app = self._context.app
-        if app.is_router:
-            around: CovetPy = self.scope.get("app", app)
-            return around
+        if getattr(app, "is_router", False):
+            app = self.scope.get("app", app)
         return app
 
     @property
@@ -231,27 +230,13 @@ class EngineRequest(Request):
     @property
     def base_url(self) -> URL:
         """The address of the application, with a slash at its end."""
-        return URL(f"{self._origin()}{self._outermost()[1]}/")
-
-    def url_for(self, name: str, /, **path_params: Any) -> URL:
-        router, root_path = self._outermost()
-        own = self._context.app
-        try:
-            path = router.url_path_for(name, **path_params)
-        except no_matches():
-            if router is own.router:
-                raise
-            path, root_path = own.url_path_for(name, **path_params), self._context.root_path
-        return whole(path, f"{self._origin()}{root_path}")
-
-    def _outermost(self) -> tuple[Any, str]:
-        """The router of the outermost application, and the path under which a proxy publishes that one."""
         context = self._context
         scope: Mapping[str, Any] | None = self._scope or getattr(self._x, "original_scope", None)
-        if scope is None:
-            return context.app.router, context.root_path
-        root_path: str = scope.get("app_root_path", context.root_path)
-        return scope.get("router", context.app.router), root_path.rstrip("/")
+        root_path = context.root_path if scope is None else scope.get("app_root_path", context.root_path)
+        return URL(f"{self._origin()}{root_path.rstrip('/')}/")
+
+    def _own_application(self) -> Any:
+        return self._context.app
 
     def _origin(self) -> str:
         x = self._x

@@ -10,6 +10,8 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 from covet.multidict import MultiDict
 
 HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(?::[0-9]*)?")
+IN_PATHS = "/:@!$&'()*+,;=~"
+"""What needs no escape in a path (RFC 3986, section 3.3)."""
 SCHEMES = {"http": ("http", "https"), "websocket": ("ws", "wss")}
 PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 

@@ -32,7 +32,7 @@ NORMAL, POLICY, INTERNAL, RESTART = 1000, 1008, 1011, 1012
 MOST_REASON = 123
 """Bytes of a close reason (RFC 6455, section 5.5)."""
 
-FORBIDDEN, SERVER_ERROR = 403, 500
+FORBIDDEN, NOT_FOUND, SERVER_ERROR = 403, 404, 500
 
 MOST_CODE = 4999
 
@@ -54,6 +54,11 @@ def entry_of(route: "WebSocketRoute", context: Context) -> Callable[[Exchange], 
         return serve(websocket, handler, context.app.exception_handlers, raises=not isinstance(x, Exchange))
 
     return call
+
+
+async def not_found(x: Exchange, context: Context) -> None:
+    """Refuses a connection that no route is for."""
+    await _deny(websocket_of(x, context), NOT_FOUND, encode({"detail": "Not Found"}), b"application/json")
 
 
 def _endpoint(route: "WebSocketRoute", context: Context) -> "SocketEndpoint":

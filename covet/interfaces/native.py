@@ -162,7 +162,7 @@ def entries(routes: Sequence[Route], context: Context, *, generate: bool) -> lis
             continue
         made = route.make_entry(context, generate=generate)
         if made is not None:
-            calls.append(made)
+            calls.append(_fitting(route, made, context) if route.convertors else made)
             continue
         assert route.handler is not None
         call = make_call(
@@ -175,6 +175,24 @@ def entries(routes: Sequence[Route], context: Context, *, generate: bool) -> lis
         )
         calls.append((call, route.status_code, route.status_code not in NO_BODY))
     return calls
+
+
+def _fitting(route: Route, entry: CallEntry, context: Context) -> CallEntry:
+    """The entry, where a path that does not fit the route's own converters is not found."""
+    assert entry is not None  # only constants have none
+    call, status, plain = entry
+    checks = [(route.param_names.index(name), convertor.fits) for name, convertor in route.convertors.items()]
+
+    def checked(x: Exchange) -> Any:
+        if all(fits(x.path_str(i)) for i, fits in checks):
+            return call(x)
+        if x.websocket:
+            from covet.wsdispatch import not_found
+
+            return not_found(x, context)
+        raise HTTPException(404)
+
+    return checked, status, plain
 
 
 def _unmatched(routes: Sequence[Route], calls: Sequence[CallEntry]) -> Callable[[Exchange], Any]:
