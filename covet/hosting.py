@@ -26,7 +26,7 @@ class HostMiddleware:
                 params = host.match(name)
                 if params is not None:
                     params = {**scope.get("path_params", {}), **params}
-                    scope = {**scope, "path_params": params, "route": host, "endpoint": host.app}
+                    scope.update(path_params=params, route=host, endpoint=host.app)
                     await app(scope, receive, send)
                     return
         await self._app(scope, receive, send)

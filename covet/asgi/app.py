@@ -83,7 +83,7 @@ class Version:
         if constant is not None and not self._guarded and not self._routes[match.route - 1].middleware:
             x.respond(constant.status_code, 0, pack_fields(constant.raw_headers), constant.body)
             return
-        if match.route and (self._raises or "app_root_path" in x.original_scope):
+        if match.route and (self._raises or "route" in x.original_scope):
             self._tell_scope(x, self._routes[match.route - 1])
         try:
             await self._handle(x)

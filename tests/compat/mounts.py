@@ -78,6 +78,9 @@ def build(fw: Any, *, middleware: bool = False, hosts: bool = True) -> Any:
     async def leaf(request: Request) -> Any:
         return facts(request)
 
+    async def quiet() -> str:
+        return "quiet"
+
     def leaf_in_a_thread(request: Request) -> Any:
         return facts(request)
 
@@ -120,6 +123,7 @@ def build(fw: Any, *, middleware: bool = False, hosts: bool = True) -> Any:
     sub.websocket("/ws", name="ws")(socket)
     app.websocket("/top", name="top-ws")(socket)
     shop.websocket("/ws/{item}")(socket)
+    api.websocket("/hosted")(socket)
 
     async def asgi(scope: Any, receive: Any, send: Any) -> None:
         told = [scope.get(name) for name in (*MEMBERS, "path_params")]
@@ -132,6 +136,8 @@ def build(fw: Any, *, middleware: bool = False, hosts: bool = True) -> Any:
     numbered.get("/items/{item}", name="item")(leaf)
     unnamed.get("/unnamed/{k}", name="unnamed")(leaf)
     api.get("/x", name="x")(leaf)
+    api.get("/quiet")(quiet)
+    sub.get("/quiet")(quiet)
     below.get("/leaf", name="leaf")(leaf)
     api.mount("/below", below, name="below")
     router.get("/of-router", name="of-router")(leaf)
@@ -160,7 +166,8 @@ def build(fw: Any, *, middleware: bool = False, hosts: bool = True) -> Any:
 
 
 PATHS = [
-    "/", "/paths", "/later", "/sub/inner/3", "/sub/thread", "/sub/template", "/template", "/sub/deep/leaf",
+    "/", "/paths", "/later", "/sub/inner/3", "/sub/thread", "/sub/quiet", "/sub/template", "/template",
+    "/sub/deep/leaf",
     "/shops/a%20b/items/i", "/shops/s/sub/leaf", "/numbers/5/items/6", "/numbers/x/items/6", "/without/unnamed/1",
     "/with/it/unnamed/1", "/asgi/some/path", "/asgi-of/3/x", "/router/of-router", "/sub/none", "/sub/deep/none",
 ]  # fmt: skip
@@ -169,7 +176,7 @@ REQUESTS: list[tuple[str, dict[str, Any]]] = [(path, {}) for path in PATHS]
 HOSTED: list[tuple[str, dict[str, Any]]] = [
     (path, {"headers": {"host": host}})
     for host in ("t9.example.com", "T9.example.com:81", "fixed.example.org")
-    for path in ("/x", "/below/leaf", "/none")
+    for path in ("/x", "/below/leaf", "/none", "/quiet")
 ]
-REQUESTS += HOSTED
-TOLD: list[tuple[str, dict[str, Any]]] = [each for path in PATHS for each in ((path, {}), ("/told", {}))]
+REQUESTS = [each for request in REQUESTS for each in (request, ("/told", {}))]
+HOSTED = REQUESTS + [each for request in HOSTED for each in (request, ("/told", {}))]

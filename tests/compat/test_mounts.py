@@ -58,7 +58,7 @@ def differing(their: Answer, our: Answer) -> tuple[Any, Any]:
 @pytest.mark.parametrize("middleware", [False, True])
 @pytest.mark.parametrize("hosts", [False, True])
 def test_over_asgi(middleware: bool, hosts: bool, root_path: str) -> None:
-    requests = [(root_path + path, options) for path, options in (mounts.REQUESTS if hosts else mounts.TOLD)]
+    requests = [(root_path + path, options) for path, options in (mounts.HOSTED if hosts else mounts.REQUESTS)]
     theirs = of_fastapi(requests, root_path, middleware=middleware, hosts=hosts)
     ours = asyncio.run(
         answers(mounts.build(framework("covet"), middleware=middleware, hosts=hosts), requests, root_path)
@@ -70,7 +70,7 @@ def test_over_asgi(middleware: bool, hosts: bool, root_path: str) -> None:
 @pytest.mark.parametrize("root_path", ["", "/api"])
 def test_behind_the_engine(name: str, root_path: str, tmp_path: Path) -> None:
     (tmp_path / "mounted.py").write_text(MODULE)
-    requests = mounts.REQUESTS if name == "hosted" else mounts.TOLD
+    requests = mounts.HOSTED if name == "hosted" else mounts.REQUESTS
     theirs = of_fastapi(
         [(root_path + path, options) for path, options in requests],
         root_path,
@@ -98,12 +98,15 @@ def test_behind_the_engine(name: str, root_path: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("middleware", [False, True])
 @pytest.mark.parametrize("hosts", [False, True])
-@pytest.mark.parametrize("path", mounts.SOCKETS)
+@pytest.mark.parametrize("path", [*mounts.SOCKETS, "/hosted"])
 def test_websockets(middleware: bool, hosts: bool, path: str) -> None:
+    if path == "/hosted" and not hosts:
+        return
     told = []
     for package in ("fastapi", "covet"):
         app = mounts.build(framework(package), middleware=middleware, hosts=hosts)
-        with client_of(app, package).websocket_connect(path) as socket:
+        headers = {"host": "t9.example.com"} if path == "/hosted" else {}
+        with client_of(app, package).websocket_connect(path, headers=headers) as socket:
             told.append(socket.receive_json())
     theirs, ours = told
     assert ours == theirs
