@@ -293,6 +293,7 @@ class APIRoute(Route):
             self.dependencies
             or self.is_generator
             or self.exception_handlers
+            or self.convertors
             or self.max_body_size is not None
             or type(self).get_route_handler is not APIRoute.get_route_handler
         )

@@ -22,6 +22,7 @@ from covet.routemethods import RouteMethods
 from covet.routers import APIRouter
 from covet.routing import Route
 from covet.topics import Topics
+from covet.urls import URLPath
 
 if TYPE_CHECKING:
     from covet.asgi.app import AsgiApplication
@@ -240,6 +241,7 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Described, Observed, Health):
             on_shutdown=on_shutdown,
         )
         self.router.serves = True
+        self.is_router = False  # it stands in for a router that is mounted: the application is the one around
         self._asgi: AsgiApplication | None = None
 
     @property
@@ -329,7 +331,7 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Described, Observed, Health):
         """Gives every request for a host to another application; see `APIRouter.host`."""
         self.router.host(host, app, name)
 
-    def url_path_for(self, name: str, /, **path_params: Any) -> str:
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
         """The path of the route with a name. Raises NoMatchFound."""
         return self.router.url_path_for(name, **path_params)
 

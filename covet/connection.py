@@ -5,9 +5,11 @@ import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import quote
 
 from covet.datastructures import URL, Address, Headers, QueryParams, State
 from covet.exceptions import ClientDisconnect, HTTPException
+from covet.urls import IN_PATHS, no_matches, whole
 
 if TYPE_CHECKING:
     from covet.core import Exchange
@@ -166,20 +168,35 @@ class HTTPConnection(Mapping[str, Any]):
             self._state = State(self.scope.setdefault("state", {}))
         return self._state
 
+    def _own_application(self) -> Any:
+        return self.scope.get("app")
+
     def url_for(self, name: str, /, **path_params: Any) -> URL:
-        """The whole address of the application's route with a name.
+        """The whole address of the route with a name, which may be of a mounted application: "mount:name".
+
+        In a mounted application the names are those of the outermost one, as in Starlette; a name that is none of
+        them is looked for in the application itself.
 
         Raises:
             NoMatchFound: there is no such route.
             RuntimeError: there is no application.
         """
-        provider = self.scope.get("router") or self.scope.get("app")
+        scope = self.scope
+        provider = scope.get("router") or scope.get("app")
         if provider is None:
             raise RuntimeError("url_for finds routes only inside of an application")
-        path = provider.url_path_for(name, **path_params)
-        if hasattr(path, "make_absolute_url"):
-            return URL(str(path.make_absolute_url(base_url=str(self.base_url))))
-        return URL(str(self.base_url).rstrip("/") + str(path))
+        base = str(self.base_url)
+        try:
+            path = provider.url_path_for(name, **path_params)
+        except no_matches():
+            own = self._own_application()
+            if own is None or provider in (own, getattr(own, "router", None)):
+                raise
+            path = own.url_path_for(name, **path_params)
+            root_path = str(scope.get("root_path", ""))
+            mounted_at = root_path.removeprefix(scope.get("app_root_path", root_path))
+            base = base.rstrip("/") + quote(mounted_at, safe=IN_PATHS)
+        return whole(path, base.rstrip("/"))
 
 
 async def no_receive() -> NoReturn:

@@ -60,6 +60,7 @@ def fast_call(endpoint: "Endpoint", context: "Context", general: Call) -> Call |
         or endpoint.streams
         or not endpoint.route.default_class
         or endpoint.route.max_body_size is not None
+        or endpoint.route.convertors
         or not all(step.kind == "async" and step.concurrency is None for step in steps)
         or not all(kind in SPECIAL for step in steps for _, kind in step.special)
         or any(

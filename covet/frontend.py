@@ -10,8 +10,9 @@ from covet.apiroute import APIRoute
 from covet.exceptions import HTTPException
 from covet.requests import Request
 from covet.responses import Response, Scope
-from covet.routing import NoMatchFound, match_kinds
+from covet.routing import match_kinds
 from covet.staticfiles import PathLike, StaticFiles
+from covet.urls import no_match
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from covet.core import Exchange
     from covet.interfaces import CallEntry
     from covet.requests import Context
+    from covet.urls import URLPath
 
 Fallback = Literal["auto", "index.html", "404.html"] | None
 FALLBACKS = ("auto", "index.html", "404.html", None)
@@ -143,8 +145,8 @@ class FrontendRoute(APIRoute):
         """The pattern of everything below the path."""
         return f"{self.below.prefix}/{{path}}"
 
-    def path_for(self, name: str, params: "Mapping[str, Any]") -> str:
-        raise NoMatchFound(name, params)
+    def path_for(self, name: str, params: "Mapping[str, Any]") -> "URLPath":
+        raise no_match(name, params)
 
     def matches(self, scope: "Mapping[str, Any]") -> tuple[Any, dict[str, Any]]:
         """Never: tools take the first route that matches, and a frontend comes after all others."""

@@ -25,7 +25,8 @@ class HostMiddleware:
             for host, app in self._hosts:
                 params = host.match(name)
                 if params is not None:
-                    scope = {**scope, "path_params": {**scope.get("path_params", {}), **params}}
+                    params = {**scope.get("path_params", {}), **params}
+                    scope.update(path_params=params, route=host, endpoint=host.app)
                     await app(scope, receive, send)
                     return
         await self._app(scope, receive, send)

@@ -8,8 +8,13 @@ from covet.core import Exchange
 
 if TYPE_CHECKING:
     from covet.requests import Context
+    from covet.routing import Route
 
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
+PrefixOf = Callable[[Exchange], tuple[str, Mapping[str, Any]]]
+
+TOLD = ("app", "app_root_path", "endpoint", "path_params", "root_path", "route")
+"""Members of a scope that middleware outside of a mounted application finds as that one has left them."""
 
 
 def asgi_of(app: Any) -> AsgiApp:
@@ -28,6 +33,7 @@ def asgi_of(app: Any) -> AsgiApp:
         from covet.app import CovetPy
 
         holder = CovetPy(openapi_url=None)
+        holder.is_router = True
         holder.include_router(app)
         return holder
     if interface_of(app) == "wsgi":
@@ -38,47 +44,64 @@ def asgi_of(app: Any) -> AsgiApp:
     return cast(AsgiApp, app)
 
 
-def entry_of(
-    app: Any, prefix_of: Callable[[Exchange], tuple[str, Mapping[str, str]]], context: "Context"
-) -> Callable[[Exchange], Any]:
+def entry_of(route: "Route", prefix_of: PrefixOf, context: "Context") -> Callable[[Exchange], Any]:
     """What the runner calls for requests that belong to another application.
 
     Args:
-        app: the other application.
+        route: the route that has the other application.
         prefix_of: gives the path that is taken off, decoded, and its parameters.
         context: what the requests of the application around have in common.
     """
+    app = route.answered_by
     asgi = asgi_of(app)
     get_response = getattr(app, "response_to", None)  # an application that need not send by itself
 
     async def call(x: Exchange) -> Any:
-        prefix, params = prefix_of(x)
         if x.websocket:
-            await _websocket(asgi, x, prefix, params, context)
+            await _websocket(asgi, x, route, prefix_of(x), context)
             return None
-        if isinstance(x, AsgiExchange):
-            scope = dict(x.original_scope)
-            scope["root_path"] = scope.get("root_path", "").rstrip("/") + prefix
-            scope["path_params"] = {**scope.get("path_params", {}), **params}
-            scope["app_root_path"] = scope.get("app_root_path", x.root_path)
-        else:
-            scope = _scope_of(x, prefix, params, context)
-        if get_response is not None:
-            return await get_response(scope)
-        if context.behind_layers:
-            from covet.middleware.relay import response_from
+        scope = dict(x.original_scope) if isinstance(x, AsgiExchange) else _scope_of(x, context)
+        _tell(scope, route, prefix_of(x), context)
+        try:
+            if get_response is not None:
+                return await get_response(scope)
+            if context.behind_layers:
+                from covet.middleware.relay import response_from
 
-            return await response_from(asgi, scope, context.request_of(x))
-        if isinstance(x, AsgiExchange):
-            await x.hand_over(asgi, scope)
-        else:
-            await _over_the_engine(asgi, x, scope)
-        return None
+                return await response_from(asgi, scope, context.request_of(x))
+            if isinstance(x, AsgiExchange):
+                await x.hand_over(asgi, scope, lambda: _tell_around(x, scope, context))
+            else:
+                await _over_the_engine(asgi, x, scope)
+            return None
+        finally:
+            if context.behind_layers or isinstance(x, AsgiExchange):
+                _tell_around(x, scope, context)
 
     return call
 
 
-def _scope_of(x: Exchange, prefix: str, params: Mapping[str, str], context: "Context") -> dict[str, Any]:
+def _tell_around(x: Exchange, scope: Mapping[str, Any], context: "Context") -> None:
+    told = {name: scope[name] for name in TOLD if name in scope}
+    if isinstance(x, AsgiExchange):
+        x.note(**told)
+    else:
+        context.request_of(x).scope.update(told)
+
+
+def _tell(scope: dict[str, Any], route: "Route", matched: tuple[str, Mapping[str, Any]], context: "Context") -> None:
+    """Says in a scope what was matched, as Starlette's routers do: the outermost router is in it, and stays."""
+    prefix, params = matched
+    outer = scope.get("root_path", "").rstrip("/")
+    scope.setdefault("app", context.app)
+    scope.setdefault("router", context.app.router)
+    scope.setdefault("app_root_path", outer)
+    scope["root_path"] = outer + prefix
+    scope["path_params"] = {**scope.get("path_params", {}), **params}
+    scope["route"], scope["endpoint"] = route, route.answered_by
+
+
+def _scope_of(x: Exchange, context: "Context") -> dict[str, Any]:
     scope = x.scope({"type": "http", "asgi": None, "root_path": "", "state": None, "extensions": None})
     scope["asgi"] = {"version": "3.0", "spec_version": "2.4"}
     scope["state"] = dict(context.state)
@@ -87,28 +110,24 @@ def _scope_of(x: Exchange, prefix: str, params: Mapping[str, str], context: "Con
     if outer:
         scope["path"] = outer + scope["path"]
         scope["raw_path"] = outer.encode() + scope["raw_path"]
-    scope["root_path"] = outer + prefix
-    scope["app_root_path"] = outer
-    scope["path_params"] = dict(params)
+    scope["root_path"] = outer
     return scope
 
 
-async def _websocket(asgi: AsgiApp, x: Exchange, prefix: str, params: Mapping[str, str], context: "Context") -> None:
+async def _websocket(
+    asgi: AsgiApp, x: Exchange, route: "Route", matched: tuple[str, Mapping[str, Any]], context: "Context"
+) -> None:
     from covet.asgi.socket import AsgiSocket
 
     if isinstance(x, AsgiSocket):
         scope = dict(x.original_scope)
-        scope["root_path"] = scope.get("root_path", "").rstrip("/") + prefix
+        _tell(scope, route, matched, context)
+        await x.hand_over(asgi, scope)
     else:
         from covet.interfaces.asgi_socket import run, socket_scope
 
         scope = socket_scope(x, context.root_path, context.state)
-        scope["root_path"] = context.root_path + prefix
-    scope["path_params"] = {**scope.get("path_params", {}), **params}
-    scope["app_root_path"] = scope.get("app_root_path", context.root_path)
-    if isinstance(x, AsgiSocket):
-        await x.hand_over(asgi, scope)
-    else:
+        _tell(scope, route, matched, context)
         await run(asgi, x, scope)
 
 

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from covet.dependant import Dependant, add_unnamed, get_dependant
 from covet.exceptions import DeclarationError
-from covet.routing import PARAMETER, WEBSOCKET, NoMatchFound, Route, path_for
+from covet.routing import PARAMETER, WEBSOCKET, Route, filled, match_kinds, path_for
+from covet.urls import URLPath, no_match
 
 if TYPE_CHECKING:
     from covet.core import Exchange
@@ -17,7 +17,29 @@ if TYPE_CHECKING:
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 
 
-class Mount(Route):
+class _Application(Route):
+    """What has an application in the place of a handler."""
+
+    app: Any
+    protocol = ""
+
+    @property
+    def answered_by(self) -> Any:
+        return self.app
+
+    @property
+    def routes(self) -> Sequence[Any]:
+        """The routes of the application, if it tells of them."""
+        found = getattr(self.app, "routes", None)
+        return found if isinstance(found, Sequence) else ()
+
+    def _name_below(self, name: str) -> str | None:
+        """What a route of the application is called whose name is prefixed by this one's; None if it is another's."""
+        own = self.name + ":" if self.name else ""
+        return name[len(own) :] if name.startswith(own) else None
+
+
+class Mount(_Application):
     """Another application, which gets every request below a path.
 
     Args:
@@ -53,34 +75,44 @@ class Mount(Route):
     def make_entry(self, context: "Context", *, generate: bool) -> "CallEntry":
         from covet.mounted import entry_of
 
-        names = self.param_names[:-1]
-        own = Route(self.prefix, ("GET",), name="it") if names else None
+        names, converters = self.own_param_names, self.converters()
 
-        def prefix_of(x: "Exchange") -> tuple[str, dict[str, str]]:
-            params = {name: x.path_str(i) for i, name in enumerate(names)}
-            return (self.prefix if own is None else unquote(own.path_for("it", params))), params
+        def prefix_of(x: "Exchange") -> tuple[str, dict[str, Any]]:
+            if not names:
+                return self.prefix, {}
+            texts = {name: x.path_str(i) for i, name in enumerate(names)}
+            prefix = PARAMETER.sub(lambda found: texts[found[1]], self.prefix)
+            return prefix, {name: converters.get(name, str)(text) for name, text in texts.items()}
 
-        return (entry_of(self.app, prefix_of, context), 200, False)
+        return (entry_of(self, prefix_of, context), 200, False)
+
+    @property
+    def own_param_names(self) -> tuple[str, ...]:
+        return self.param_names[:-1]  # what is below is the application's path
 
     def under(self, prefix: str) -> "Mount":
         return Mount(prefix + self.prefix, self.app, name=self.name or None)
 
-    def path_for(self, name: str, params: Mapping[str, Any]) -> str:
+    def path_for(self, name: str, params: Mapping[str, Any]) -> URLPath:
         if self.name and name == self.name and "path" in params:
             return super().path_for(name, {**params, "path": str(params["path"]).lstrip("/")})
-        own = self.name + ":" if self.name else ""
-        if name.startswith(own):
-            rest = name[len(own) :]
-            names = {found[1] for found in PARAMETER.finditer(self.prefix)}
-            below = {key: value for key, value in params.items() if key not in names}
-            routes = getattr(self.app, "routes", None) or ()
-            prefix = Route(self.prefix or "/", ("GET",), name="it").path_for("it", {k: params[k] for k in names})
-            if isinstance(routes, Sequence) and all(isinstance(route, Route) for route in routes):
-                return prefix.rstrip("/") + path_for(routes, rest, below)
-        raise NoMatchFound(name, params)
+        names, rest = self.own_param_names, self._name_below(name)
+        if rest is None or not params.keys() >= set(names):
+            raise no_match(name, params)
+        below = path_for(self.routes, rest, {key: value for key, value in params.items() if key not in names})
+        return URLPath(filled(self.prefix, params) + below, below.protocol, below.host)
+
+    def matches(self, scope: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        kind, child = super().matches(scope)
+        if kind is not match_kinds().NONE:
+            below = child["path_params"].pop("path")
+            outer = scope.get("root_path", "")
+            child["app_root_path"] = scope.get("app_root_path", outer)
+            child["root_path"] = scope["path"].removesuffix("/" + below)
+        return kind, child
 
 
-class AsgiRoute(Route):
+class AsgiRoute(_Application):
     """An ASGI application that gets the requests for one path, whatever their method.
 
     Args:
@@ -90,6 +122,7 @@ class AsgiRoute(Route):
     """
 
     may_be_websocket = True
+    protocol = "http"
 
     def __init__(self, path: str, app: Any, name: str | None = None) -> None:
         super().__init__(path, METHODS, name=name or type(app).__name__)
@@ -98,16 +131,18 @@ class AsgiRoute(Route):
     def make_entry(self, context: "Context", *, generate: bool) -> "CallEntry":
         from covet.mounted import entry_of
 
-        def prefix_of(x: "Exchange") -> tuple[str, dict[str, str]]:
-            return "", {name: x.path_str(i) for i, name in enumerate(self.param_names)}
+        converters = self.converters()
 
-        return (entry_of(self.app, prefix_of, context), 200, False)
+        def prefix_of(x: "Exchange") -> tuple[str, dict[str, Any]]:
+            return "", {name: converters.get(name, str)(x.path_str(i)) for i, name in enumerate(self.param_names)}
+
+        return (entry_of(self, prefix_of, context), 200, False)
 
     def under(self, prefix: str) -> "AsgiRoute":
         return AsgiRoute(prefix + self.path, self.app, self.name)
 
 
-class Host(Route):
+class Host(_Application):
     """Another application, which gets every request for a host.
 
     Args:
@@ -131,19 +166,26 @@ class Host(Route):
     def match(self, host: str) -> dict[str, str] | None:
         """The host's parameters if it fits, else None. A port does not count."""
         found = self._pattern.fullmatch(re.sub(r":\d+$", "", host))
-        return None if found is None else found.groupdict()
+        return None if found is None else {name: text.lower() for name, text in found.groupdict().items()}
 
-    def call_of(self, context: "Context") -> Callable[["Exchange"], Any]:
-        """What the runner calls for requests of the host."""
-        from covet.mounted import entry_of
-
-        return entry_of(self.app, lambda x: ("", self.match(x.host) or {}), context)
+    @property
+    def own_param_names(self) -> tuple[str, ...]:
+        return tuple(found[1] for found in PARAMETER.finditer(self.host))
 
     def under(self, prefix: str) -> "Host":
         return self
 
-    def path_for(self, name: str, params: Mapping[str, Any]) -> str:
-        raise NoMatchFound(name, params)
+    def path_for(self, name: str, params: Mapping[str, Any]) -> URLPath:
+        names, rest = self.own_param_names, self._name_below(name)
+        left = {key: value for key, value in params.items() if key not in names}
+        if params.keys() >= set(names):
+            host = filled(self.host, params)
+            if self.name and name == self.name and left.keys() == {"path"}:
+                return URLPath(str(left["path"]), host=host)
+            if rest is not None:
+                below = path_for(self.routes, rest, left)
+                return URLPath(below, below.protocol, below.host or host)
+        raise no_match(name, params)
 
 
 class WebSocketRoute(Route):
@@ -162,6 +204,7 @@ class WebSocketRoute(Route):
     """
 
     may_be_websocket = True
+    protocol = "websocket"
 
     def __init__(
         self,

@@ -125,6 +125,8 @@ class EngineRequest(Request):
         original: MutableMapping[str, Any] | None = getattr(x, "original_scope", None)
         if original is not None:
             original.setdefault("app", context.app)
+            if context.app is not None:
+                original.setdefault("router", context.app.router)
             original["state"] = self.state._state
             original["path_params"], original[EXCHANGE] = self.path_params, x
             self._tell_route(original)
@@ -132,7 +134,7 @@ class EngineRequest(Request):
         scope = x.scope({"type": "http", "root_path": context.root_path, "extensions": None, "asgi": None})
         scope["asgi"] = {"version": "3.0", "spec_version": "2.4"}
         scope["extensions"] = {}
-        scope["app"], scope[EXCHANGE] = context.app, x
+        scope["app"], scope["router"], scope[EXCHANGE] = context.app, context.app.router, x
         scope["state"] = self.state._state
         scope["path_params"] = self.path_params
         if self._headers is not None:
@@ -146,7 +148,7 @@ class EngineRequest(Request):
     def _tell_route(self, scope: MutableMapping[str, Any]) -> None:
         if self._x.route:
             route = self._context.app.routes[self._x.route - 1]
-            scope["route"], scope["endpoint"] = route, route.handler
+            scope["route"], scope["endpoint"] = route, route.answered_by
 
     def changes_scope(self) -> bool:
         """Whether somebody has changed in the scope what the request asks for."""
@@ -196,7 +198,10 @@ class EngineRequest(Request):
     @property
     def app(self) -> "CovetPy":
         """The application that answers the request."""
-        return self._context.app
+        app = self._context.app
+        if getattr(app, "is_router", False):
+            app = self.scope.get("app", app)
+        return app
 
     @property
     def root_path(self) -> str:
@@ -225,11 +230,13 @@ class EngineRequest(Request):
     @property
     def base_url(self) -> URL:
         """The address of the application, with a slash at its end."""
-        return URL(f"{self._origin()}{self._context.root_path}/")
+        context = self._context
+        scope: Mapping[str, Any] | None = self._scope or getattr(self._x, "original_scope", None)
+        root_path = context.root_path if scope is None else scope.get("app_root_path", context.root_path)
+        return URL(f"{self._origin()}{root_path.rstrip('/')}/")
 
-    def url_for(self, name: str, /, **path_params: Any) -> URL:
-        """The whole address of the application's route with a name. Raises NoMatchFound."""
-        return URL(f"{self._origin()}{self._context.root_path}{self.app.url_path_for(name, **path_params)}")
+    def _own_application(self) -> Any:
+        return self._context.app
 
     def _origin(self) -> str:
         x = self._x

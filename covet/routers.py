@@ -16,6 +16,7 @@ from covet.mounts import Host, Mount, WebSocketRoute
 from covet.responses import JSONResponse
 from covet.routemethods import Handler, RouteMethods
 from covet.routing import NoMatchFound, Route, path_for
+from covet.urls import URLPath
 
 if TYPE_CHECKING:
     from covet.controllers import Controller
@@ -354,7 +355,7 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
 
     # ---- the rest --------------------------------------------------------------------------
 
-    def url_path_for(self, name: str, /, **path_params: Any) -> str:
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
         """The path of the route with a name. Raises NoMatchFound."""
         return path_for(self.routes, name, path_params)
 

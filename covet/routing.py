@@ -10,9 +10,12 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
-from covet.exceptions import EndpointContext
+from covet.convertors import BUILT_IN, Custom, custom
+from covet.exceptions import DeclarationError, EndpointContext
 from covet.parameter import Parameter
 from covet.responses import Response
+from covet.urls import IN_PATHS, URLPath, no_match, no_matches
+from covet.urls import NoMatchFound as NoMatchFound
 
 if TYPE_CHECKING:
     from covet.apiroute import APIRoute as APIRoute
@@ -91,6 +94,7 @@ class Route:
         by_path: whether the path decides which requests it gets.
         last_resort: it gets the requests below its path that fit no other route; the engine does not know it.
         may_be_websocket: whether it may get WebSockets.
+        protocol: what the scheme of its addresses is of: "http", "websocket", or "" for either.
         layers: the middleware of the routers that it belongs to, the outermost first; each list may still grow.
     """
 
@@ -108,6 +112,7 @@ class Route:
     by_path: ClassVar[bool] = True
     last_resort: ClassVar[bool] = False
     may_be_websocket: ClassVar[bool] = False
+    protocol: ClassVar[str] = "http"
     layers: "Sequence[Sequence[Middleware]]" = field(default=(), kw_only=True, repr=False)
 
     @property
@@ -120,7 +125,17 @@ class Route:
         """The route itself, as routes of included routers are copies; see `iter_route_contexts`."""
         return self
 
-    def url_path_for(self, name: str, /, **path_params: Any) -> str:
+    @property
+    def answered_by(self) -> Any:
+        """What `scope["endpoint"]` tells: the handler, or the application that the requests go to."""
+        return self.handler
+
+    @property
+    def own_param_names(self) -> tuple[str, ...]:
+        """The names of the parameters that handlers and other applications are told of."""
+        return self.param_names
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
         """The route's path, if it has this name and these parameters. Raises NoMatchFound."""
         return path_for([self], name, path_params)
 
@@ -131,6 +146,7 @@ class Route:
 
     def __post_init__(self) -> None:
         self.param_names = path_names(self.path)
+        _check_kinds(self.path)
         self.methods = MethodSet(self.methods)
 
     def engine(self, number: int, *, forward: bool = False) -> dict[str, Any]:
@@ -138,10 +154,21 @@ class Route:
         return {
             "id": number,
             "methods": list(self.methods),
-            "path": self.path,
+            "path": self.engine_path,
             "constant": None if self.constant is None or forward else _constant(self.constant),
             "repeat": self.repeat,
         }
+
+    @property
+    def convertors(self) -> dict[str, Custom]:
+        """The converters of one's own that the path has, by the names of their parameters."""
+        found = ((name, custom(kind)) for name, kind in PARAMETER.findall(self.path))
+        return {name: convertor for name, convertor in found if convertor is not None}
+
+    @property
+    def engine_path(self) -> str:
+        """The path as routers match it, which know no converters of one's own: those have a whole segment of text."""
+        return PARAMETER.sub(lambda found: found[0] if found[2] in BUILT_IN else "{" + found[1] + "}", self.path)
 
     def place(self, method: str, root_path: str) -> EndpointContext:
         """Where the handler is, for messages about a request."""
@@ -168,28 +195,30 @@ class Route:
         """The same route below a prefix."""
         return replace(self, path=prefix + self.path)
 
-    def path_for(self, name: str, params: Mapping[str, Any]) -> str:
+    def path_for(self, name: str, params: Mapping[str, Any]) -> URLPath:
         """The path with these parameters, encoded. Raises NoMatchFound if it is not this route that is meant."""
         if name != self.name or set(params) != set(self.param_names):
-            raise NoMatchFound(name, params)
-        return PARAMETER.sub(lambda found: _segment(params[found[1]], found[2]), self.path)
+            raise no_match(name, params)
+        return URLPath(filled(self.path, params), self.protocol)
 
     def converters(self) -> dict[str, Callable[[str], Any]]:
         """What makes values of the path's parameters that are not text, by name."""
         kinds = {found[1]: found[2] for found in PARAMETER.finditer(self.path)}
-        return {name: CONVERTERS[kind] for name, kind in kinds.items() if kind in CONVERTERS}
+        found = {name: CONVERTERS[kind] for name, kind in kinds.items() if kind in CONVERTERS}
+        return found | {name: convertor.convert for name, convertor in self.convertors.items()}
 
     @property
     def shape(self) -> str:
         """The pattern without its parameters' names; of routes with the same shape the first one counts."""
-        return PARAMETER.sub(lambda found: "{" + (found[2] or "str") + "}", self.path)
+        return PARAMETER.sub(lambda found: "{" + (found[2] or "str") + "}", self.engine_path)
 
     @property
     def path_regex(self) -> "re.Pattern[str]":
         """The pattern as a regular expression for decoded paths."""
         pattern, end = "", 0
         for found in PARAMETER.finditer(self.path):
-            kind = PATTERNS.get(found[2] or "str", "[^/]+")
+            own = custom(found[2])
+            kind = PATTERNS.get(found[2] or "str", "[^/]+") if own is None else own.regex
             pattern += f"{re.escape(self.path[end : found.start()])}(?P<{found[1]}>{kind})"
             end = found.end()
         return re.compile(f"^{pattern}{re.escape(self.path[end:])}$", re.DOTALL)
@@ -223,7 +252,7 @@ class Route:
             return kinds.NONE, {}
         converters = self.converters()
         params = {name: converters.get(name, str)(value) for name, value in found.groupdict().items()}
-        child = {"endpoint": self.handler, "path_params": {**scope.get("path_params", {}), **params}}
+        child = {"endpoint": self.answered_by, "path_params": {**scope.get("path_params", {}), **params}}
         return (kinds.FULL if method in self.methods else kinds.PARTIAL), child
 
 
@@ -241,21 +270,26 @@ def match_kinds() -> Any:
     return Match if starlette is None else starlette.Match
 
 
-class NoMatchFound(Exception):
-    """No route has this name and these parameters."""
+def path_for(routes: Iterable[Any], name: str, params: Mapping[str, Any]) -> URLPath:
+    """The path of the first route with a name and just these parameters; the routes may be Starlette's.
 
-    def __init__(self, name: str, params: Mapping[str, Any]) -> None:
-        super().__init__(f'No route exists for name "{name}" and params "{", ".join(params)}".')
-
-
-def path_for(routes: Sequence[Route], name: str, params: Mapping[str, Any]) -> str:
-    """The path of the first route with a name and just these parameters. Raises NoMatchFound."""
+    Raises:
+        NoMatchFound: there is none.
+    """
     for route in routes:
         try:
-            return route.path_for(name, params)
-        except NoMatchFound:
+            if isinstance(route, Route):
+                return route.path_for(name, params)
+            path = route.url_path_for(name, **params)
+        except no_matches():
             continue
-    raise NoMatchFound(name, params)
+        return URLPath(str(path), getattr(path, "protocol", ""), getattr(path, "host", ""))
+    raise no_match(name, params)
+
+
+def filled(path: str, params: Mapping[str, Any]) -> str:
+    """A pattern with parameters in their places, encoded. Raises ValueError if one cannot stand there."""
+    return PARAMETER.sub(lambda found: _segment(params[found[1]], found[2]), path)
 
 
 def last_resorts(routes: Sequence[Route]) -> Callable[[str], int]:
@@ -274,14 +308,20 @@ def last_resorts(routes: Sequence[Route]) -> Callable[[str], int]:
 
 def _segment(value: Any, kind: str | None) -> str:
     """A parameter as it stands in a path. Raises ValueError if it cannot."""
-    text = f"{value:0.20f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+    own = custom(kind)
+    if own is not None:
+        text = own.to_string(value)
+    elif isinstance(value, float):
+        text = f"{value:0.20f}".rstrip("0").rstrip(".")
+    else:
+        text = str(value)
     if kind != "path" and "/" in text:
         raise ValueError(f"the parameter {text!r} of a path cannot contain '/'")
     if kind in ("int", "float") and text.startswith("-"):
         raise ValueError("negative numbers are not supported in paths")
     if not text and kind != "path":
         raise ValueError("a parameter of a path cannot be empty")
-    return quote(text, safe="/:@!$&'()*+,;=~")
+    return quote(text, safe=IN_PATHS)
 
 
 def _constant(response: Response) -> dict[str, Any]:
@@ -302,6 +342,13 @@ def path_names(path: str) -> tuple[str, ...]:
     if repeated:
         raise ValueError(f"the path {path!r} has the parameter {sorted(repeated)[0]!r} more than once")
     return names
+
+
+def _check_kinds(path: str) -> None:
+    """Raises DeclarationError if a parameter has a type that there is not."""
+    for name, kind in PARAMETER.findall(path):
+        if kind and kind not in BUILT_IN and custom(kind) is None:
+            raise DeclarationError(f"the path {path!r}: the parameter {name!r} has an unknown type {kind!r}")
 
 
 def checked_methods(methods: Sequence[str], path: str) -> tuple[str, ...]:

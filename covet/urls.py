@@ -1,13 +1,17 @@
 """Addresses, in Starlette's shapes."""
 
 import re
+import sys
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from covet.multidict import MultiDict
 
 HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(?::[0-9]*)?")
+IN_PATHS = "/:@!$&'()*+,;=~"
+"""What needs no escape in a path (RFC 3986, section 3.3)."""
 SCHEMES = {"http": ("http", "https"), "websocket": ("ws", "wss")}
 PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -180,3 +184,40 @@ class URLPath(str):
         if self.protocol:
             scheme = SCHEMES[self.protocol][base.is_secure]
         return URL(scheme=scheme, netloc=self.host or base.netloc, path=base.path.rstrip("/") + str(self))
+
+
+def whole(path: Any, base: str) -> URL:
+    """The address of a path that `url_path_for` has given.
+
+    Args:
+        path: the path; if it is a URLPath, Starlette's too, it may have its own host and scheme.
+        base: where the application is, without a slash at the end.
+    """
+    protocol = getattr(path, "protocol", "")
+    if getattr(path, "host", "") or protocol == "websocket" or (protocol and base.startswith("ws")):
+        return URL(str(path.make_absolute_url(base_url=base)))
+    return URL(base + str(path))
+
+
+class NoMatchFound(Exception):
+    """No route has this name and these parameters."""
+
+    def __init__(self, name: str, params: Mapping[str, Any]) -> None:
+        Exception.__init__(self, f'No route exists for name "{name}" and params "{", ".join(params)}".')
+
+
+def no_match(name: str, params: Mapping[str, Any]) -> NoMatchFound:
+    """The exception; it is Starlette's too when that is loaded, whose mounts go on to the next route at no other."""
+    starlette = sys.modules.get("starlette.routing")
+    return NoMatchFound(name, params) if starlette is None else _both(starlette.NoMatchFound)(name, params)
+
+
+@lru_cache
+def _both(their: type[Exception]) -> type[NoMatchFound]:
+    return type("NoMatchFound", (NoMatchFound, their), {"__module__": __name__})
+
+
+def no_matches() -> tuple[type[Exception], ...]:
+    """What says that there is no such route: ours, and Starlette's when that is loaded."""
+    starlette = sys.modules.get("starlette.routing")
+    return (NoMatchFound,) if starlette is None else (NoMatchFound, starlette.NoMatchFound)

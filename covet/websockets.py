@@ -354,11 +354,11 @@ class EngineWebSocket(WebSocket):
 
             x, context = self._x, self._context
             self._scope = scope = socket_scope(x, context.root_path, context.state)
-            scope["app"] = context.app
+            scope["app"], scope["router"] = context.app, context.app.router
             scope["path_params"] = self.path_params
             if x.route:
                 scope["route"] = route = context.app.routes[x.route - 1]
-                scope["endpoint"] = route.handler
+                scope["endpoint"] = route.answered_by
         return self._scope
 
     @scope.setter

@@ -32,7 +32,7 @@ NORMAL, POLICY, INTERNAL, RESTART = 1000, 1008, 1011, 1012
 MOST_REASON = 123
 """Bytes of a close reason (RFC 6455, section 5.5)."""
 
-FORBIDDEN, SERVER_ERROR = 403, 500
+FORBIDDEN, NOT_FOUND, SERVER_ERROR = 403, 404, 500
 
 MOST_CODE = 4999
 
@@ -56,6 +56,11 @@ def entry_of(route: "WebSocketRoute", context: Context) -> Callable[[Exchange], 
     return call
 
 
+async def not_found(x: Exchange, context: Context) -> None:
+    """Refuses a connection that no route is for."""
+    await _deny(websocket_of(x, context), NOT_FOUND, encode({"detail": "Not Found"}), b"application/json")
+
+
 def _endpoint(route: "WebSocketRoute", context: Context) -> "SocketEndpoint":
     if not context.traced:
         return SocketEndpoint(route)
@@ -71,11 +76,12 @@ def websocket_of(x: Exchange, context: Context) -> WebSocket:
     own = cast("AsgiSocket", x)
     scope = own.original_scope
     scope.setdefault("app", context.app)
+    scope.setdefault("router", context.app.router)
     scope.setdefault("state", dict(own.lifespan_state))
     scope["path_params"] = {**scope.get("path_params", {}), **params_of(x, context)}
     if x.route:
         scope["route"] = route = context.app.routes[x.route - 1]
-        scope["endpoint"] = route.handler
+        scope["endpoint"] = route.answered_by
     return WebSocket.over(own, scope)
 
 

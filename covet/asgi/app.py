@@ -83,7 +83,7 @@ class Version:
         if constant is not None and not self._guarded and not self._routes[match.route - 1].middleware:
             x.respond(constant.status_code, 0, pack_fields(constant.raw_headers), constant.body)
             return
-        if match.route and self._raises:
+        if match.route and (self._raises or "route" in x.original_scope):
             self._tell_scope(x, self._routes[match.route - 1])
         try:
             await self._handle(x)
@@ -114,7 +114,7 @@ class Version:
     def _tell_scope(self, x: AsgiExchange, route: Route) -> None:
         """Middleware reads there what was matched, once it has the answer."""
         params = self._context.request_of(cast(Exchange, x)).path_params
-        x.note(route=route, endpoint=route.handler, path_params=params)
+        x.note(route=route, endpoint=route.answered_by, path_params=params)
 
     def fail(self, x: Exchange, error: BaseException) -> Any:
         """Answers an exception that no middleware has taken; a coroutine if that takes waiting."""
@@ -205,6 +205,9 @@ class AsgiApplication:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._entry is None:
             self._entry = self._with_middleware()
+        if not self.app.is_router:
+            scope["app"] = self.app
+        scope.setdefault("router", self.app.router)  # the outermost one, which knows the names of all
         await self._entry(scope, receive, send)
 
     def _with_middleware(self) -> Callable[[Scope, Receive, Send], Awaitable[None]]:

@@ -100,10 +100,18 @@ class AsgiExchange(ScopeHead):
         """The scope that the server gave."""
         return self._scope
 
-    async def hand_over(self, app: Any, scope: Mapping[str, Any]) -> None:
-        """Leaves the answer to another application. Raises what it raises."""
+    async def hand_over(self, app: Any, scope: Mapping[str, Any], told: Callable[[], object]) -> None:
+        """Leaves the answer to another application. Raises what it raises.
+
+        Args:
+            app: the other application.
+            scope: what it is called with.
+            told: is called once it has written into the scope what it has found.
+        """
 
         async def send(message: Message) -> None:
+            if not self.started:
+                told()  # before middleware outside of this has the answer
             self.started = True
             await self._send(message)
 

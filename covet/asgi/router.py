@@ -107,7 +107,7 @@ class Router:
             wanted = [method for method in route.methods if (method == WEBSOCKET) is sockets]
             if not route.by_path or route.last_resort or not wanted:
                 continue
-            parts = parse(route.path)
+            parts = parse(route.engine_path)
             if all(not kind for kind, _ in parts):
                 methods = self._static.setdefault(b"".join(text for _, text in parts), {})
             else:

@@ -114,12 +114,17 @@ class CovetApplication:
 
 def param_names(routes: Sequence[Route]) -> dict[int, tuple[str, ...]]:
     """The names in the routes' paths, by route number."""
-    return {number: route.param_names for number, route in enumerate(routes, 1)}
+    return {number: route.own_param_names for number, route in enumerate(routes, 1)}
 
 
 def converters(routes: Sequence[Route]) -> dict[int, Converters]:
     """What makes values of the paths' parameters that are not text, by route number."""
-    return {number: found for number, route in enumerate(routes, 1) if (found := route.converters())}
+    return {number: found for number, route in enumerate(routes, 1) if (found := _own_converters(route))}
+
+
+def _own_converters(route: Route) -> Converters:
+    names = route.own_param_names
+    return {name: convert for name, convert in route.converters().items() if name in names}
 
 
 def calls_of(
@@ -157,7 +162,7 @@ def entries(routes: Sequence[Route], context: Context, *, generate: bool) -> lis
             continue
         made = route.make_entry(context, generate=generate)
         if made is not None:
-            calls.append(made)
+            calls.append(_fitting(route, made, context) if route.convertors else made)
             continue
         assert route.handler is not None
         call = make_call(
@@ -170,6 +175,24 @@ def entries(routes: Sequence[Route], context: Context, *, generate: bool) -> lis
         )
         calls.append((call, route.status_code, route.status_code not in NO_BODY))
     return calls
+
+
+def _fitting(route: Route, entry: CallEntry, context: Context) -> CallEntry:
+    """The entry, where a path that does not fit the route's own converters is not found."""
+    assert entry is not None  # only constants have none
+    call, status, plain = entry
+    checks = [(route.param_names.index(name), convertor.fits) for name, convertor in route.convertors.items()]
+
+    def checked(x: Exchange) -> Any:
+        if all(fits(x.path_str(i)) for i, fits in checks):
+            return call(x)
+        if x.websocket:
+            from covet.wsdispatch import not_found
+
+            return not_found(x, context)
+        raise HTTPException(404)
+
+    return checked, status, plain
 
 
 def _unmatched(routes: Sequence[Route], calls: Sequence[CallEntry]) -> Callable[[Exchange], Any]:

@@ -46,7 +46,6 @@ class Stack:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one ASGI 3 connection. Raises what is raised after a response has begun."""
-        scope["app"] = self._application.app
         if scope["type"] != "lifespan":
             # The lifespan's state is where a request's own begins, which middleware and handlers share.
             state: Mapping[str, Any] = scope.get("state", self._application.state)

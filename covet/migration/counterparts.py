@@ -18,7 +18,6 @@ HINTS = {
     "starlette.applications": "an application is a covet.CovetPy",
     "starlette.authentication": "dependencies of covet.security do the same",
     "starlette.config": "it does not depend on Starlette's classes; it can stay",
-    "starlette.convertors": "a parameter's annotation converts it: `item_id: MyType`",
     "starlette.endpoints": "covet.Controller has methods for routes",
     "starlette.middleware.authentication": "dependencies of covet.security do the same",
     "starlette.middleware.errors": "CovetPy(debug=True) shows tracebacks",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from covet.asgi.router import Router, parse
+from covet.convertors import BUILT_IN
 from covet.migration.bindings import Bindings
 from covet.migration.findings import Findings
 from covet.routers import RouteMethods
@@ -61,6 +62,11 @@ class Handlers:
         for place in paths:
             match place:
                 case ast.Constant(value=str(path)) if path and "{$" not in path:  # which callbacks may have
+                    own = [kind for _, kind in PARAMETER.findall(path) if kind and kind not in BUILT_IN]
+                    if own:  # FastAPI too knows none that is not registered
+                        text = "matches within a segment, and what it does not match is not found"
+                        self._findings.add(place, "differs", f"the converter {own[0]!r} {text}")
+                        continue
                     try:
                         parse(path)
                     except ValueError as error:

@@ -77,7 +77,7 @@ def test_an_application_without_problems(shop: Path) -> None:
             "app.get('/a/{x}')(one)\napp.get('/a/{y:str}')(two)",
             "GET /a/{y:str} (bad.two) is never reached: /a/{x} (bad.one)",
         ),
-        ("app.get('/a/{x:colour}')(one)", "colour"),
+        ("app.get('/a/{x')(one)", "brace"),
         ("app = CovetPy(workers=0)", "workers must be from 1 to 64"),
     ],
 )

@@ -11,6 +11,8 @@ NAMES = {
     ),
     "responses": "HTMLResponse JSONResponse PlainTextResponse RedirectResponse StreamingResponse",
     "routing": "APIRoute",
+    "staticfiles": "StaticFiles",
+    "templating": "Jinja2Templates",
     "exceptions": "RequestValidationError ResponseValidationError",
     "security": (
         "APIKeyCookie APIKeyHeader APIKeyQuery HTTPAuthorizationCredentials HTTPBasic HTTPBasicCredentials HTTPBearer "

@@ -18,9 +18,9 @@ BASE = "http://testserver"
 Answer = tuple[int, dict[str, Any], bytes]
 
 
-async def answers(app: Any, requests: list[tuple[str, dict[str, Any]]]) -> list[Answer]:
+async def answers(app: Any, requests: list[tuple[str, dict[str, Any]]], root_path: str = "") -> list[Answer]:
     found = []
-    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False, root_path=root_path)
     async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
         for target, options in requests:
             more = dict(options)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Annotated, Any, assert_type
 
 from covet import APIRouter, CovetPy, FastAPI, JSONResponse, Path, PlainTextResponse, Query, Request, Response
+from covet.datastructures import URLPath
 from covet.routing import APIRoute
 
 app = CovetPy(title="Typed", version="1.2.3", workers="auto", max_body_size="1MB")
@@ -76,7 +77,7 @@ app.get("/constant", constant=PlainTextResponse("ok"))
 _keep: Callable[[], Awaitable[dict[str, str]]] = root
 assert_type(add(1, "a"), list[str])
 assert_type(many(), None)
-assert_type(app.url_path_for("item", item_id=1), str)
+assert_type(app.url_path_for("item", item_id=1), URLPath)
 
 
 async def check() -> None:

@@ -312,8 +312,8 @@ def test_a_start_up_that_fails(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_a_path_that_the_router_refuses(caplog: pytest.LogCaptureFixture) -> None:
     app = CovetPy()
-    app.get("/{a:colour}", constant=PlainTextResponse("never"))
-    with pytest.raises(StartFailed, match="colour"):
+    app.get("/{a", constant=PlainTextResponse("never"))
+    with pytest.raises(StartFailed, match="brace"):
         asyncio.run(Server(app, ServeOptions(port=0)).serve())
 
 
