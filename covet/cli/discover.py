@@ -26,8 +26,9 @@ def discover(app: str | None, app_dir: str) -> tuple[str, str]:
     if not path.is_file():
         raise NotFound(f"there is no file {path}")
     module, folder = path.stem, path.parent
-    while (folder / "__init__.py").is_file():
-        module, folder = f"{folder.resolve().name}.{module}", folder.parent
+    while (folder / "__init__.py").is_file() and folder.resolve().name:
+        folder = folder.resolve()  # the parent of "." is "."
+        module, folder = f"{folder.name}.{module}", folder.parent
     name = _application_in(path)
     return f"{module.removesuffix('.__init__')}:{name}", str(folder)
 

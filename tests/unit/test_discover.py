@@ -39,6 +39,14 @@ def test_packages(tmp_path: Path) -> None:
     assert discover("shop/__init__.py", str(tmp_path)) == ("shop:app", str(tmp_path))
 
 
+def test_the_folder_itself_may_be_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop/__init__.py").write_text("", "utf-8")
+    (tmp_path / "shop/main.py").write_text(PLAIN, "utf-8")
+    monkeypatch.chdir(tmp_path / "shop")
+    assert discover(None, "") == discover("main.py", ".") == ("shop.main:app", str(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("source", "name"),
     [
