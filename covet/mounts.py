@@ -197,6 +197,7 @@ class WebSocketRoute(Route):
         name: what the route is called; the handler's name if it is None.
         dependencies: dependencies whose results nobody wants.
         dependency_overrides_provider: whose `dependency_overrides` count.
+        exception_handlers: those of its routers, which come before the application's.
 
     Raises:
         TypeError: a parameter cannot come from a request.
@@ -214,11 +215,13 @@ class WebSocketRoute(Route):
         name: str | None = None,
         dependencies: Sequence[Any] | None = None,
         dependency_overrides_provider: Any = None,
+        exception_handlers: Mapping[Any, Any] | None = None,
     ) -> None:
         super().__init__(path, (WEBSOCKET,), endpoint, name=name or str(getattr(endpoint, "__name__", "")))
         self.endpoint = endpoint
         self.dependencies = list(dependencies or ())
         self.dependency_overrides_provider = dependency_overrides_provider
+        self.exception_handlers = dict(exception_handlers or {})
         self.dependant: Dependant = get_dependant(self.param_names, endpoint, scope="function")
         add_unnamed(self.dependant, self.dependencies, self.param_names)
 

@@ -169,6 +169,7 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
             name=name,
             dependencies=[*self.dependencies, *(dependencies or ())],
             dependency_overrides_provider=self.dependency_overrides_provider,
+            exception_handlers=self.exception_handlers,
         )
         self._register(route)
         return route
@@ -280,12 +281,16 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
         if isinstance(route, APIRoute):
             self._include_api_route(route, prefix, options)
         elif isinstance(route, WebSocketRoute):
-            self.add_api_websocket_route(
-                prefix + route.path,
+            found = WebSocketRoute(
+                self.prefix + prefix + route.path,
                 route.endpoint,
-                route.name,
-                dependencies=[*options["dependencies"], *route.dependencies],
+                name=route.name,
+                dependencies=[*self.dependencies, *options["dependencies"], *route.dependencies],
+                dependency_overrides_provider=self.dependency_overrides_provider,
+                exception_handlers={**self.exception_handlers, **route.exception_handlers},
             )
+            found.layers = route.layers
+            self._register(found)
         else:
             below = route.under(self.prefix + prefix)
             below.layers = route.layers

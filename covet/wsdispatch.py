@@ -48,12 +48,18 @@ def entry_of(route: "WebSocketRoute", context: Context) -> Callable[[Exchange], 
         context: what the requests of the application have in common.
     """
     handler = _endpoint(route, context).run
+    own = route.exception_handlers
 
     def call(x: Exchange) -> Coroutine[Any, Any, None]:
         websocket = websocket_of(x, context)
-        return serve(websocket, handler, context.app.exception_handlers, raises=not isinstance(x, Exchange))
+        handlers = {**context.app.exception_handlers, **own} if own else context.app.exception_handlers
+        return serve(websocket, handler, handlers, raises=not isinstance(x, Exchange))
 
-    return call
+    if not route.middleware:
+        return call
+    from covet.middleware.sockets import layered
+
+    return layered(route.middleware, call, context)
 
 
 async def not_found(x: Exchange, context: Context) -> None:

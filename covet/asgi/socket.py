@@ -43,6 +43,10 @@ class AsgiSocket(ScopeHead):
         self._subscriptions = subscriptions
         self._pending: Message | None = None
 
+    def pass_to(self, app: Callable[..., Awaitable[None]]) -> Awaitable[None]:
+        """Has another ASGI application see to the WebSocket."""
+        return app(self.original_scope, self._receive, self._send)
+
     @property
     def head(self) -> Exchange:
         return cast(Exchange, self)
