@@ -5,6 +5,7 @@ that follow it, up to the next ```python block, are tried against a server that
 runs it. A console block has lines `$ curl …`, each followed by what it prints;
 a line `...` stands for any lines, `...` within a line for any text. In both,
 the address is http://127.0.0.1:8000, whatever the test's server really has.
+Blocks in other languages are checked by test_blocks.py.
 """
 
 import re
@@ -72,6 +73,32 @@ def examples_of(page: Path) -> list[Example]:
                 raise ValueError(f"{page}: a console block before any module")
             examples[-1].commands.extend(commands_of(block))
     return examples
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block in any language."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+
+    @property
+    def name(self) -> str:
+        """The page and the line where the block begins."""
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+
+def all_blocks(*languages: str) -> list[Block]:
+    """The blocks of every page; with languages, those in one of them."""
+    return [
+        Block(page, text.count("\n", 0, fence.start()) + 2, fence[1], fence[2])
+        for page in all_pages()
+        for text in [page.read_text("utf-8")]
+        for fence in FENCE.finditer(text)
+        if not languages or fence[1] in languages
+    ]
 
 
 def all_pages() -> list[Path]:
