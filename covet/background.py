@@ -81,7 +81,7 @@ async def run_after(x: Exchange, background: Callable[[], Awaitable[None]]) -> N
     except asyncio.CancelledError:
         logger.error("Cancelled the background tasks of %s %s", x.method, x.path)
         raise
-    except (Exception, SystemExit):
+    except Exception:
         logger.exception("Exception in a background task of %s %s", x.method, x.path)
 
 

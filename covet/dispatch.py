@@ -75,10 +75,6 @@ async def asked(request: Request, handler: ExceptionHandler, error: BaseExceptio
     return to_response(result, error.status_code if is_http_exception(error) else 500)
 
 
-def _has_answer(error: BaseException) -> bool:
-    return isinstance(error, HAVE_ANSWERS) or is_http_exception(error)
-
-
 class Dispatcher:
     """Renders results and answers exceptions, for the native runner.
 
@@ -131,7 +127,9 @@ class Dispatcher:
             return None
         self._locate(x, error)
         handler = self._handlers.find(error)
-        if not _has_answer(error) and (handler is None or handler in self._handlers.outermost):
+        if not (isinstance(error, HAVE_ANSWERS) or is_http_exception(error)) and (
+            handler is None or handler in self._handlers.outermost
+        ):
             self._log(x, error)
         if x.started or x.done:
             x.abort()
@@ -159,29 +157,16 @@ class Dispatcher:
             answer = (await self._asked(x, handler, error)).answer(x)
             if answer is not None:
                 await answer
-        except (Exception, SystemExit) as failure:
-            if handler not in self._handlers.outermost:
-                answer = self.fail_outermost(x, failure)
-                if answer is not None:
-                    await answer
-                return
+        except Exception as failure:
             self._log(x, failure)
             if x.started or x.done:
                 x.abort()
             else:
-                self._unhandled(x, failure).answer(x)
+                self._default(x, failure).answer(x)
 
     async def _asked(self, x: Exchange, handler: ExceptionHandler, error: BaseException) -> Response:
-        """What an exception handler answers. Raises what it raises, if no other one answers that."""
-        request = self._context.request_of(x)
-        try:
-            return await asked(request, handler, error)
-        except Exception as failure:
-            other, outermost = self._handlers.find(failure), self._handlers.outermost
-            taken = other not in (None, *outermost) or _has_answer(failure)
-            if handler in outermost or not taken:
-                raise
-            return self._default(x, failure) if other is None else await asked(request, other, failure)
+        """What an exception handler answers. Raises what it raises."""
+        return await asked(self._context.request_of(x), handler, error)
 
     # ---- with middleware: responses are handed on instead of sent -----------------
 
@@ -197,9 +182,10 @@ class Dispatcher:
         """The response to an exception that is answered inside of the middleware; others are raised again."""
         self._locate(x, error)
         handler = self._handlers.find(error)
-        if handler is None and _has_answer(error):
+        has_answer = isinstance(error, HAVE_ANSWERS) or is_http_exception(error)
+        if has_answer and handler is None:
             return self._default(x, error)
-        if handler is None or (handler in self._handlers.outermost and not _has_answer(error)):
+        if handler is None or (handler in self._handlers.outermost and not has_answer):
             raise error
         return await self._asked(x, handler, error)
 
@@ -216,10 +202,9 @@ class Dispatcher:
         for handler in self._handlers.outermost:
             if handler is not None:
                 return self._handled(x, handler, error)
-        return self._unhandled(x, error).answer(x)
-
-    def _unhandled(self, x: Exchange, error: BaseException) -> Response:
-        return self._problem(x, error) if self._problems else self._internal_error(x, error)
+        if self._problems:
+            return self._problem(x, error).answer(x)
+        return self._internal_error(x, error).answer(x)
 
     # ---- answers to exceptions that nobody handles ----------------------------------
 

@@ -1,8 +1,9 @@
 /* From what a handler returned or raised to the end of its exchange. */
 #include "worker.h"
 
-/* sys.exit() in a handler, or in a library that it calls, is a failure of one request. */
-int is_fatal(void) { return PyErr_ExceptionMatches(PyExc_KeyboardInterrupt); }
+int is_fatal(void) {
+    return PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) || PyErr_ExceptionMatches(PyExc_SystemExit);
+}
 
 int is_coroutine(const Runner *r, PyObject *object) { return (PyObject *)Py_TYPE(object) == r->coroutine_type; }
 

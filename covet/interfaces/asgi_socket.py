@@ -49,7 +49,7 @@ async def run(app: Any, x: Exchange, scope: MutableMapping[str, Any]) -> None:
     except asyncio.CancelledError:
         await cycle.end(RESTART, 503)
         raise
-    except (Exception, SystemExit) as error:
+    except Exception as error:
         if not (x.ended and (came_from_disconnect(error) or type(error).__name__ == "WebSocketDisconnect")):
             logger.error("Exception in ASGI application, serving the WebSocket %s", x.path, exc_info=error)
         await cycle.end(INTERNAL, 500)

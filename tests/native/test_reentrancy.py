@@ -220,11 +220,14 @@ def test_who_waits_for_news_learns_that_there_will_be_none(lib: ctypes.CDLL, loo
     run(Service(lib, [handler], blocks=(16, 16, 16, 4)), main, loop)
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("kind", ["wait", "on_cancel"])
-def test_what_must_end_the_event_loop_does_so_from_a_callback(lib: ctypes.CDLL, loop: str, kind: str) -> None:
+def test_what_must_end_the_event_loop_does_so_from_a_callback(
+    lib: ctypes.CDLL, loop: str, error: type[BaseException], kind: str
+) -> None:
     async def handler(x: Exchange) -> None:
         def callback() -> None:
-            raise KeyboardInterrupt
+            raise error
 
         getattr(x, kind)(callback)
         await asyncio.Event().wait()
@@ -237,7 +240,7 @@ def test_what_must_end_the_event_loop_does_so_from_a_callback(lib: ctypes.CDLL, 
         await asyncio.sleep(20)
 
     service = Service(lib, [handler])
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(error):
         run(service, main, loop, quiet=False)
     assert len(service.unraisable) == 1  # the second of them: one at a time ends the loop
 
