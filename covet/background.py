@@ -9,6 +9,7 @@ from typing import Any, ParamSpec
 
 from covet.concurrency import run_in_threadpool
 from covet.core import Exchange
+from covet.exceptions import RAISED
 
 logger = logging.getLogger("covet.error")
 
@@ -81,7 +82,7 @@ async def run_after(x: Exchange, background: Callable[[], Awaitable[None]]) -> N
     except asyncio.CancelledError:
         logger.error("Cancelled the background tasks of %s %s", x.method, x.path)
         raise
-    except Exception:
+    except RAISED:
         logger.exception("Exception in a background task of %s %s", x.method, x.path)
 
 

@@ -45,10 +45,14 @@ class ThreadPool:
 
     async def run(self, function: Callable[[], T]) -> T:
         """Calls `function` in a thread, with a copy of the caller's context variables."""
+        return await self.begin(function)
+
+    def begin(self, function: Callable[[], T]) -> "asyncio.Future[T]":
+        """As `run`, but does not wait: gives the result to be."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self.start(partial(_call, loop, future, copy_context(), function))
-        return await future
+        return future
 
     async def run_or_beyond(self, function: Callable[[], T], beyond: "ThreadPool") -> T:
         """As `run`; if all threads are busy and none gets free, `function` is called in a thread of another pool."""
@@ -224,7 +228,7 @@ async def _enter(cm: AbstractContextManager[T]) -> T:
 
 
 async def _leave(exit_: Callable[[], T]) -> T:
-    leaving = asyncio.ensure_future(_leaving.run(exit_))
+    leaving = _leaving.begin(exit_)  # a task would let a SystemExit end the event loop
     try:
         return await asyncio.shield(leaving)
     except asyncio.CancelledError:

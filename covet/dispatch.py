@@ -11,6 +11,7 @@ from covet.concurrency import run_in_threadpool
 from covet.core import Exchange
 from covet.encoders import encode
 from covet.exceptions import (
+    RAISED,
     ClientDisconnect,
     RequestValidationError,
     ValidationException,
@@ -157,7 +158,7 @@ class Dispatcher:
             answer = (await self._asked(x, handler, error)).answer(x)
             if answer is not None:
                 await answer
-        except Exception as failure:
+        except RAISED as failure:
             self._log(x, failure)
             if x.started or x.done:
                 x.abort()
@@ -200,7 +201,7 @@ class Dispatcher:
             x.abort()
             return None
         for handler in self._handlers.outermost:
-            if handler is not None:
+            if handler is not None and isinstance(error, Exception):
                 return self._handled(x, handler, error)
         if self._problems:
             return self._problem(x, error).answer(x)

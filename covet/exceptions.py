@@ -52,6 +52,10 @@ def is_http_exception(error: BaseException) -> "TypeGuard[HTTPException]":
     )
 
 
+RAISED = (Exception, SystemExit, KeyboardInterrupt)
+"""What an application's code may raise and is answered: its sys.exit() ends a request, not the server."""
+
+
 class WebSocketException(Exception):
     """Ends a WebSocket handler by closing the connection.
 

@@ -8,6 +8,7 @@ from typing import Any
 from covet.background import let_go
 from covet.core import Exchange
 from covet.datastructures import RawHeaders
+from covet.exceptions import RAISED
 from covet.interfaces.answers import came_from_disconnect, plain_answer
 from covet.interfaces.asgi import Cycle
 from covet.responses import Message, Response
@@ -102,7 +103,7 @@ async def answer_with(app: Any, x: Exchange) -> None:
             x.abort()
         if not gone:
             raise
-    except Exception as error:
+    except RAISED as error:
         if complete:
             logger.exception("Exception in a background task of %s %s", x.method, x.path)
         elif x.cancelled and came_from_disconnect(error):

@@ -35,7 +35,9 @@ class HandlerTable:
         """What answers whatever nobody else does."""
 
     def find(self, error: BaseException) -> ExceptionHandler | None:
-        """The handler of an exception, if there is one."""
+        """The handler of an exception, if there is one; a SystemExit and the like has none."""
+        if not isinstance(error, Exception):
+            return None
         of_http = False
         if is_http_exception(error):
             of_http = True

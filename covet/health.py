@@ -77,10 +77,13 @@ class Probe:
             return {"status": "unavailable", "error": type(error).__name__}
 
     async def _called(self, check: Check) -> Any:
-        if inspect.iscoroutinefunction(check) or inspect.iscoroutinefunction(getattr(check, "__call__", None)):  # noqa: B004
-            return await check()
-        result = await self._pool.run(check)
-        return await result if inspect.isawaitable(result) else result
+        try:
+            if inspect.iscoroutinefunction(check) or inspect.iscoroutinefunction(getattr(check, "__call__", None)):  # noqa: B004
+                return await check()
+            result = await self._pool.run(check)
+            return await result if inspect.isawaitable(result) else result
+        except (SystemExit, KeyboardInterrupt) as error:  # a task that raises it ends the event loop
+            raise RuntimeError(f"the check raised {type(error).__name__}") from error
 
 
 def _result(value: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from covet.background import BackgroundTask, run_after
 from covet.concurrency import run_in_threadpool
 from covet.core import Exchange
 from covet.encoders import spaced_json
-from covet.exceptions import ClientDisconnect
+from covet.exceptions import RAISED, ClientDisconnect
 from covet.requests import news_of
 from covet.responses import JSONResponse, Message, Receive, Response, Scope, Send, message_kind
 
@@ -88,7 +88,7 @@ class StreamingResponse(Response):
             x.abort()
             if not gone:
                 raise
-        except Exception:
+        except RAISED:
             if not x.started:
                 raise
             if not x.cancelled and not hasattr(x, "report"):  # over an ASGI server it is raised
@@ -186,7 +186,7 @@ def renamed(send: Send, kind: str) -> Send:
 
 async def _until_disconnect(stream: Coroutine[Any, Any, None], disconnect: Coroutine[Any, Any, None]) -> None:
     """Runs `stream`; it is cancelled when `disconnect` ends first."""
-    tasks = [asyncio.ensure_future(stream), asyncio.ensure_future(disconnect)]
+    tasks = [asyncio.ensure_future(_held(stream)), asyncio.ensure_future(_held(disconnect))]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -194,8 +194,18 @@ async def _until_disconnect(stream: Coroutine[Any, Any, None], disconnect: Corou
             task.cancel()
         await asyncio.wait(tasks)
     for task in tasks:
-        if not task.cancelled():
-            task.result()
+        error = None if task.cancelled() else task.result()
+        if error is not None:
+            raise error
+
+
+async def _held(work: Coroutine[Any, Any, None]) -> BaseException | None:
+    """What the work raises: a task that raises SystemExit ends the event loop."""
+    try:
+        await work
+    except RAISED as error:
+        return error
+    return None
 
 
 # ---- iterators ------------------------------------------------------------------

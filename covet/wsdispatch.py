@@ -11,6 +11,7 @@ from covet.concurrency import run_in_threadpool
 from covet.core import Exchange
 from covet.encoders import encode
 from covet.exceptions import (
+    RAISED,
     WebSocketDisconnect,
     WebSocketException,
     WebSocketRequestValidationError,
@@ -164,10 +165,10 @@ async def serve(
     except asyncio.CancelledError:
         await _give_up(websocket, RESTART, 503)
         raise
-    except Exception as error:
+    except RAISED as error:
         try:
             unhandled = await _failed(websocket, error, handlers)
-        except Exception as failure:
+        except RAISED as failure:
             unhandled = failure
         if unhandled is None:
             return
@@ -188,7 +189,7 @@ async def _finish(websocket: WebSocket) -> None:
         await _deny(websocket, SERVER_ERROR, b"Internal Server Error", b"text/plain; charset=utf-8")
 
 
-async def _failed(websocket: WebSocket, error: Exception, handlers: ExceptionHandlers) -> Exception | None:
+async def _failed(websocket: WebSocket, error: BaseException, handlers: ExceptionHandlers) -> BaseException | None:
     """Closes the connection as an exception asks for; gives the exception if nobody has handled it."""
     own = _handler_of(error, handlers)
     if own is not None:
@@ -211,7 +212,7 @@ async def _failed(websocket: WebSocket, error: Exception, handlers: ExceptionHan
     return None
 
 
-def _handler_of(error: Exception, handlers: ExceptionHandlers) -> Callable[..., Any] | None:
+def _handler_of(error: BaseException, handlers: ExceptionHandlers) -> Callable[..., Any] | None:
     """The application's own handler; those for everything answer requests, not WebSockets."""
     for kind in type(error).__mro__:
         if kind is Exception:

@@ -50,8 +50,8 @@ static void hand_over(Runner *r, Driver *lane, Exchange *x, PyObject *yielded, c
 }
 
 /* Drives `thing`, a coroutine or a result (taken over; NULL: an exception is
- * set), until it yields or the exchange is over. 0, or -1 with a fatal exception. */
-static int drive(Runner *r, Driver *lane, Exchange *x, PyObject *thing) {
+ * set), until it yields or the exchange is over. */
+static void drive(Runner *r, Driver *lane, Exchange *x, PyObject *thing) {
     char stage = STAGE_HANDLER;
     do {
         PyObject *out = thing;
@@ -60,7 +60,7 @@ static int drive(Runner *r, Driver *lane, Exchange *x, PyObject *thing) {
             PySendResult sent = PyIter_Send(thing, Py_None, &out);
             if (sent == PYGEN_NEXT) {
                 hand_over(r, lane, x, out, stage);
-                return 0;
+                return;
             }
             lane->coro = NULL;
             Py_DECREF(thing);
@@ -70,15 +70,14 @@ static int drive(Runner *r, Driver *lane, Exchange *x, PyObject *thing) {
     } while (thing != NULL);
     r->stepping = NULL;
     conclude(x);
-    return PyErr_Occurred() ? -1 : 0;
 }
 
-static int call_route(Runner *r, Driver *lane, Exchange *x) {
+static void call_route(Runner *r, Driver *lane, Exchange *x) {
     uint32_t route = x->slot->route;
     Call *entry = route < (uint64_t)r->num_calls ? &r->calls[route] : NULL;
     if (entry == NULL || entry->call == NULL) {
         conclude(x); /* the engine should have answered this one */
-        return 0;
+        return;
     }
     x->status = entry->status;
     x->plain = (char)entry->plain;
@@ -88,34 +87,32 @@ static int call_route(Runner *r, Driver *lane, Exchange *x) {
         runner_tell(r); /* what is answered need not wait for this one too */
     }
     int64_t before = r->clock;
-    int status = drive(r, lane, x, PyObject_CallFunctionObjArgs(entry->call, (PyObject *)x, NULL));
+    drive(r, lane, x, PyObject_CallFunctionObjArgs(entry->call, (PyObject *)x, NULL));
     r->clock = coarse_clock();
     r->time_is_up = r->clock - r->turn_began > TURN_NANOSECONDS;
     if (r->clock - before >= 2 * r->tick) { /* one tick may come at any time */
         entry->slow = SLOW_CALLS;
     }
-    return status;
 }
 
-/* Begins one request. 0, or -1 with a fatal exception. */
-static int begin(Runner *r, Driver *lane, covet_id id) {
+/* Begins one request. */
+static void begin(Runner *r, Driver *lane, covet_id id) {
     covet_slot *slot = covet_port_slot(&r->port, id);
     if (slot == NULL) {
-        return 0;
+        return;
     }
     if (__atomic_load_n(&slot->engine_flags, __ATOMIC_SEQ_CST) & COVET_E_CANCELLED) {
         covet_port_tell(&r->port, slot, id, COVET_W_ABORT | COVET_W_DONE);
-        return 0;
+        return;
     }
     Exchange *x = exchange_new(r, id, slot);
     if (x == NULL) {
         covet_port_tell(&r->port, slot, id, COVET_W_ABORT | COVET_W_DONE);
         PyErr_WriteUnraisable((PyObject *)r);
-        return 0;
+        return;
     }
-    int status = call_route(r, lane, x);
+    call_route(r, lane, x);
     Py_DECREF((PyObject *)x);
-    return status;
 }
 
 /* ---- a batch in a lane ---------------------------------------------------------- */
@@ -156,9 +153,7 @@ PyObject *runner_step(PyObject *self, PyObject *unused) {
     while (take_request(r)) {
         covet_id id = r->next;
         r->next = 0;
-        if (begin(r, lane, id) < 0) {
-            return NULL;
-        }
+        begin(r, lane, id);
         if (r->lane != lane) {
             break; /* used up, or the runner was closed */
         }

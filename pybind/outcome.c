@@ -1,10 +1,6 @@
 /* From what a handler returned or raised to the end of its exchange. */
 #include "worker.h"
 
-int is_fatal(void) {
-    return PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) || PyErr_ExceptionMatches(PyExc_SystemExit);
-}
-
 int is_coroutine(const Runner *r, PyObject *object) { return (PyObject *)Py_TYPE(object) == r->coroutine_type; }
 
 PyObject *caught(void) {
@@ -44,9 +40,11 @@ static PyObject *to_be_driven(const Runner *r, PyObject *next) {
     return NULL;
 }
 
-/* Passes the exception that is set on to `fail`; reports it if that has failed. */
+/* Passes the exception that is set on to `fail`, whatever it is: a handler's
+ * sys.exit() must not take the others' requests with it, and signals are not
+ * told by exceptions. Reports it if `fail` has failed. */
 static PyObject *failed(Runner *r, Exchange *x, char *stage) {
-    while (!is_fatal() && *stage != STAGE_FAIL) {
+    if (*stage != STAGE_FAIL) {
         PyObject *error = caught();
         *stage = STAGE_FAIL;
         PyObject *next = PyObject_CallFunctionObjArgs(r->fail, (PyObject *)x, error, NULL);
@@ -55,9 +53,9 @@ static PyObject *failed(Runner *r, Exchange *x, char *stage) {
             return to_be_driven(r, next);
         }
     }
-    if (!is_fatal() && exchange_lost(x)) {
+    if (exchange_lost(x)) {
         PyErr_Clear();
-    } else if (!is_fatal()) {
+    } else {
         PyErr_WriteUnraisable(r->fail);
     }
     plain_failure(x);
@@ -78,10 +76,10 @@ static PyObject *answer(Runner *r, Exchange *x, PyObject *result, char *stage) {
 }
 
 /* What follows when the coroutine of a stage has ended, with `result` or an
- * exception: another coroutine to be driven, or NULL when that was all. Then
- * only an exception that must end the event loop is set. */
+ * exception: another coroutine to be driven, or NULL when that was all. No
+ * exception is set afterwards: asyncio's Task would let some of them end the event loop. */
 PyObject *outcome(Runner *r, Exchange *x, PyObject *result, char *stage) {
-    if (x->live == NULL && (result != NULL || !is_fatal())) {
+    if (x->live == NULL) {
         PyErr_Clear();
         return NULL; /* the runner was closed meanwhile: there is nobody to answer */
     }

@@ -46,6 +46,11 @@ void runner_flush(Runner *r) {
     PyErr_Restore(type, value, trace);
 }
 
+/* Another task's exception that asyncio lets end the event loop. */
+static int is_fatal(void) {
+    return PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) || PyErr_ExceptionMatches(PyExc_SystemExit);
+}
+
 void runner_complain(Runner *r, PyObject *about) {
     if (!is_fatal() || !r->serving || r->fatal != NULL) {
         PyErr_WriteUnraisable(about);

@@ -260,7 +260,6 @@ void socket_drop_part(Exchange *x); /* gives up what has come of a message */
 PyObject *outcome(Runner *runner, Exchange *x, PyObject *result, char *stage);
 void conclude(Exchange *x);
 int is_coroutine(const Runner *runner, PyObject *object);
-int is_fatal(void); /* the current exception must end the event loop */
 PyObject *caught(void); /* the current exception, which is current no more */
 
 /* driver.c */

@@ -16,7 +16,7 @@ from covet.concurrency import set_threads
 from covet.config import Settings
 from covet.core import Exchange, pack_fields
 from covet.encoders import encode
-from covet.exceptions import RequestValidationError, is_http_exception
+from covet.exceptions import RAISED, RequestValidationError, is_http_exception
 from covet.handlers import HandlerTable
 from covet.interfaces.answers import plain_answer, toggled
 from covet.interfaces.native import calls_of, param_names
@@ -33,8 +33,8 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
-FAILURES = (Exception, asyncio.CancelledError)
-"""What becomes an answer; anything else ends the event loop."""
+FAILURES = (*RAISED, asyncio.CancelledError)
+"""What becomes an answer."""
 
 
 class Version:

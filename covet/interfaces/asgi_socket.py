@@ -6,6 +6,7 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from covet.core import Exchange
+from covet.exceptions import RAISED
 from covet.interfaces.answers import ClientDisconnected, came_from_disconnect, plain_answer
 from covet.socketport import BINARY, TEXT, Closing, EngineSocket
 
@@ -49,7 +50,7 @@ async def run(app: Any, x: Exchange, scope: MutableMapping[str, Any]) -> None:
     except asyncio.CancelledError:
         await cycle.end(RESTART, 503)
         raise
-    except Exception as error:
+    except RAISED as error:
         if not (x.ended and (came_from_disconnect(error) or type(error).__name__ == "WebSocketDisconnect")):
             logger.error("Exception in ASGI application, serving the WebSocket %s", x.path, exc_info=error)
         await cycle.end(INTERNAL, 500)

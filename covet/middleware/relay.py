@@ -12,7 +12,7 @@ from covet.asgi.serving import answer_with, complete
 from covet.concurrency import run_in_threadpool
 from covet.core import Exchange
 from covet.dispatch import known
-from covet.exceptions import ClientDisconnect, HTTPException
+from covet.exceptions import RAISED, ClientDisconnect, HTTPException
 from covet.middleware import Middleware
 from covet.middleware.base import AsgiApp, DispatchFunction, Receive, RequestResponseEndpoint, Scope, Send
 from covet.requests import EngineRequest, Request, news_of
@@ -121,7 +121,7 @@ class Inner:
         adopt(context)
         if not pipe.begun.done():
             task.result()
-            raise RuntimeError("No response returned.")
+            raise pipe.error or RuntimeError("No response returned.")
         return RelayedResponse(self, pipe, context)
 
     async def _run(self) -> None:
@@ -130,6 +130,8 @@ class Inner:
         except Exception as error:
             self._pipe.error = error
             raise
+        except RAISED as error:  # a task that raises SystemExit ends the event loop
+            self._pipe.error = error
         finally:
             self._pipe.close()
 
@@ -161,6 +163,8 @@ class Inner:
             except asyncio.CancelledError:
                 await self.cancel()
                 raise
+            if self._pipe.error is not None:
+                raise self._pipe.error
 
     async def cancel(self) -> None:
         """Gives the application up."""
@@ -178,7 +182,7 @@ class Pipe:
     def __init__(self) -> None:
         self.begun: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.unwanted = asyncio.Event()
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self._pieces: asyncio.Queue[Any] = asyncio.Queue(1)
         self._ended = False
 

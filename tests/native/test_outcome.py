@@ -235,46 +235,54 @@ def test_a_stream_that_is_left_unfinished_is_cut(lib: ctypes.CDLL, waits: bool) 
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_what_must_end_the_event_loop_does(
+def test_what_ends_processes_ends_only_its_request(
     lib: ctypes.CDLL, loop: str, waits: bool, error: type[BaseException]
 ) -> None:
+    """asyncio.Task would raise it out of the event loop, and the server would end with it: uvicorn's does not."""
+
     async def handler(x: Exchange) -> Any:
         if waits:
             await asyncio.sleep(0)
-        raise error
-
-    service = Service(lib, [handler])
-    ids: list[int] = []
-
-    async def main(service: Service) -> None:
-        ids.append(service.engine.post())
-        await asyncio.sleep(20)
-
-    with pytest.raises(error):
-        run(service, main, loop)
-    answer = service.engine.answers[ids[0]]
-    assert (answer.status, answer.body, answer.released) == (500, b"Internal Server Error", True)
-    assert not service.failures
-
-
-def test_requests_behind_a_fatal_one_are_not_lost(lib: ctypes.CDLL, loop: str) -> None:
-    async def handler(x: Exchange) -> Any:
         if x.path == "/exit":
-            raise SystemExit(3)
+            raise error
         return "ok"
 
-    service = Service(lib, [handler])
-    ids: list[int] = []
+    async def main(service: Service) -> None:
+        ids = [service.engine.post(path=path) for path in (b"/1", b"/exit", b"/2")]
+        bodies = [(await service.engine.answer(id_)).body for id_ in ids]
+        assert bodies == [b"ok", error.__name__.encode(), b"ok"]
+        assert [type(failure) for failure in service.failures] == [error]
+
+    run(Service(lib, [handler]), main, loop)
+
+
+@pytest.mark.parametrize("place", ["render", "fail", "fail after waiting"])
+def test_what_ends_processes_from_what_answers(lib: ctypes.CDLL, loop: str, waits: bool, place: str) -> None:
+    async def handler(x: Exchange) -> Any:
+        if waits:
+            await asyncio.sleep(0)
+        if place.startswith("fail"):
+            raise KeyError
+        return "ok"
+
+    def ends(*arguments: Any) -> Any:
+        raise SystemExit(3)
+
+    async def ends_later(*arguments: Any) -> Any:
+        await asyncio.sleep(0)
+        raise SystemExit(3)
 
     async def main(service: Service) -> None:
-        ids.extend(service.engine.post(path=path) for path in (b"/1", b"/exit", b"/2", b"/3"))
-        await asyncio.sleep(20)
+        body = (await service.get()).body
+        assert body == (b"SystemExit" if place == "render" else b"Internal Server Error")
 
-    with pytest.raises(SystemExit):
-        run(service, main, loop)
-    answers = [service.engine.answers[id_] for id_ in ids]
-    assert all(answer.released for answer in answers)
-    assert [answer.body for answer in answers[:2]] == [b"ok", b"Internal Server Error"]
+    service = Service(lib, [handler])
+    if place == "render":
+        service.render = ends
+    else:
+        service.fail = ends if place == "fail" else ends_later
+    run(service, main, loop, quiet=False)
+    assert [type(error) for error in service.unraisable] == ([] if place == "render" else [SystemExit])
 
 
 def test_a_request_cancelled_before_it_began_is_not_run(lib: ctypes.CDLL) -> None:
