@@ -76,6 +76,11 @@ async def asked(request: Request, handler: ExceptionHandler, error: BaseExceptio
     return to_response(result, error.status_code if is_http_exception(error) else 500)
 
 
+def _rounds(x: Exchange) -> int:
+    """How often handlers are looked for: around the route, and around them all for what a handler raises there."""
+    return 2 if x.route else 1
+
+
 class Dispatcher:
     """Renders results and answers exceptions, for the native runner.
 
@@ -123,21 +128,25 @@ class Dispatcher:
 
     def fail(self, x: Exchange, error: BaseException) -> Answer:
         """Answers an exception; a coroutine if that takes waiting."""
-        if isinstance(error, asyncio.CancelledError):
-            self._cancelled(x)
-            return None
+        return self._fail(x, error, _rounds(x))
+
+    def _fail(self, x: Exchange, error: BaseException, rounds: int) -> Answer:
         self._locate(x, error)
-        handler = self._handlers.find(error)
-        if not (isinstance(error, HAVE_ANSWERS) or is_http_exception(error)) and (
-            handler is None or handler in self._handlers.outermost
-        ):
-            self._log(x, error)
+        handler, is_known = self._find(error)
+        if not (is_known and rounds):
+            return self.fail_outermost(x, error)
         if x.started or x.done:
             x.abort()
             return None
         if handler is not None:
-            return self._handled(x, handler, error)
+            return self._handled(x, handler, error, rounds - 1)
         return self._default(x, error).answer(x)
+
+    def _find(self, error: BaseException) -> tuple[ExceptionHandler | None, bool]:
+        """The handler of an exception, and whether it has an answer before it has come through all middleware."""
+        handler = self._handlers.find(error)
+        has_answer = isinstance(error, HAVE_ANSWERS) or is_http_exception(error)
+        return handler, has_answer or (handler is not None and handler not in self._handlers.outermost)
 
     def _locate(self, x: Exchange, error: BaseException) -> None:
         """Has an exception of validation say where it was."""
@@ -153,7 +162,21 @@ class Dispatcher:
         else:
             JSONResponse({"detail": "Service Unavailable"}, 503).answer(x)
 
-    async def _handled(self, x: Exchange, handler: ExceptionHandler, error: BaseException) -> None:
+    async def _handled(self, x: Exchange, handler: ExceptionHandler, error: BaseException, rounds: int) -> None:
+        try:
+            answer = (await self._asked(x, handler, error)).answer(x)
+            if answer is not None:
+                await answer
+        except RAISED as failure:
+            if x.started or x.done:
+                self._log(x, failure)
+                x.abort()
+                return
+            answer = self._fail(x, failure, rounds)
+            if answer is not None:
+                await answer
+
+    async def _handled_at_last(self, x: Exchange, handler: ExceptionHandler, error: BaseException) -> None:
         try:
             answer = (await self._asked(x, handler, error)).answer(x)
             if answer is not None:
@@ -163,7 +186,7 @@ class Dispatcher:
             if x.started or x.done:
                 x.abort()
             else:
-                self._default(x, failure).answer(x)
+                self._unhandled(x, failure).answer(x)
 
     async def _asked(self, x: Exchange, handler: ExceptionHandler, error: BaseException) -> Response:
         """What an exception handler answers. Raises what it raises."""
@@ -181,14 +204,18 @@ class Dispatcher:
 
     async def recover(self, x: Exchange, error: Exception) -> Response:
         """The response to an exception that is answered inside of the middleware; others are raised again."""
-        self._locate(x, error)
-        handler = self._handlers.find(error)
-        has_answer = isinstance(error, HAVE_ANSWERS) or is_http_exception(error)
-        if has_answer and handler is None:
-            return self._default(x, error)
-        if handler is None or (handler in self._handlers.outermost and not has_answer):
-            raise error
-        return await self._asked(x, handler, error)
+        for _ in range(_rounds(x)):
+            self._locate(x, error)
+            handler, is_known = self._find(error)
+            if not is_known:
+                break
+            if handler is None:
+                return self._default(x, error)
+            try:
+                return await self._asked(x, handler, error)
+            except Exception as failure:
+                error = failure
+        raise error
 
     def fail_outermost(self, x: Exchange, error: BaseException) -> Answer:
         """Answers an exception that has come through all middleware; a coroutine if that takes waiting."""
@@ -202,10 +229,8 @@ class Dispatcher:
             return None
         for handler in self._handlers.outermost:
             if handler is not None and isinstance(error, Exception):
-                return self._handled(x, handler, error)
-        if self._problems:
-            return self._problem(x, error).answer(x)
-        return self._internal_error(x, error).answer(x)
+                return self._handled_at_last(x, handler, error)
+        return self._unhandled(x, error).answer(x)
 
     # ---- answers to exceptions that nobody handles ----------------------------------
 
@@ -224,6 +249,10 @@ class Dispatcher:
         if isinstance(error, ClientDisconnect):
             return JSONResponse({"detail": str(error)}, 400)
         return self._internal_error(x, error)
+
+    def _unhandled(self, x: Exchange, error: BaseException) -> Response:
+        """The answer to an exception that has come through all middleware."""
+        return self._problem(x, error) if self._problems else self._internal_error(x, error)
 
     def _problem(self, x: Exchange, error: BaseException) -> Response:
         from covet.problems import problem

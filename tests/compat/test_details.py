@@ -618,3 +618,123 @@ def test_what_an_exception_handler_raises(package: str, around: str, own: bool) 
     assert answers["http"] == (409, "own conflict" if own else '{"detail":"conflict"}')
     assert answers["other"] == (500, "all HTTPException" if own else "Internal Server Error")
     assert answers["value"] == (500, "all ValueError" if own else "Internal Server Error")
+
+
+class Passing:
+    """An ASGI middleware."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+
+
+async def pass_on(request: Any, call_next: Any) -> Any:
+    return await call_next(request)
+
+
+@pytest.mark.parametrize("around", ["nothing", "dispatch", "asgi", "mixed", "mount", "host"])
+@pytest.mark.parametrize("own", ["", "http", "exception", "http exception"])
+def test_what_exception_handlers_raise(package: str, around: str, own: str) -> None:
+    """It is handled once more, around all routes, and after that by the handler for everything only."""
+    f = framework(package)
+    app, calls = f.FastAPI(), []
+
+    class Trouble(Exception):
+        pass
+
+    class Again(Exception):
+        pass
+
+    class Another(Exception):
+        pass
+
+    @app.exception_handler(Trouble)
+    async def on_trouble(request: Any, error: Exception) -> None:
+        calls.append("trouble")
+        raise f.HTTPException(409, "trouble")
+
+    @app.exception_handler(f.RequestValidationError)
+    def on_misfit(request: Any, error: Exception) -> None:
+        calls.append("misfit")
+        raise f.HTTPException(410, "misfit")
+
+    @app.exception_handler(Again)
+    async def on_again(request: Any, error: Exception) -> None:
+        calls.append("again")
+        raise error
+
+    @app.exception_handler(Another)
+    def on_another(request: Any, error: Exception) -> None:
+        calls.append("another")
+        raise Trouble
+
+    @app.exception_handler(404)
+    async def on_unknown(request: Any, error: Exception) -> None:
+        calls.append("unknown")
+        raise Trouble
+
+    if "http" in own:
+
+        @app.exception_handler(f.HTTPException)
+        async def on_http(request: Any, error: Any) -> Any:
+            calls.append(f"http {error.status_code}")
+            return f.JSONResponse({"own": error.detail}, status_code=error.status_code)
+
+    if "exception" in own:
+
+        @app.exception_handler(Exception)
+        async def on_any(request: Any, error: Exception) -> Any:
+            calls.append(type(error).__name__)
+            return f.PlainTextResponse("any", status_code=500)
+
+    @app.get("/raises/{kind}")
+    async def raises(kind: str) -> None:
+        raise {"trouble": Trouble, "again": Again, "another": Another, "key": KeyError}[kind]
+
+    @app.get("/misfit")
+    def misfit(count: int) -> None:
+        pass
+
+    if around in ("dispatch", "mixed"):
+        app.middleware("http")(pass_on)
+    if around in ("asgi", "mixed"):
+        app.add_middleware(Passing)
+    if around == "mixed":
+        app.middleware("http")(pass_on)
+    if around == "mount":
+        app.mount("/mounted", f.FastAPI())
+    if around == "host":
+        app.host("example.org", f.FastAPI())
+
+    client = client_of(app, package, raise_server_exceptions=False)
+
+    def outcome(path: str) -> Any:
+        calls.clear()
+        response = client.get(path)
+        with suppress(Exception):
+            client_of(app, package).get(path)  # twice the calls: what it raises is checked below
+        half = len(calls) // 2
+        assert calls[:half] == calls[half:]
+        return response.status_code, response.text, calls[:half]
+
+    known = [f"http {status}" for status in (409, 410)] if "http" in own else ["", ""]
+
+    def answered(status: int, detail: str, *names: str) -> Any:
+        member = "own" if "http" in own else "detail"
+        return status, f'{{"{member}":"{detail}"}}', [name for name in names if name]
+
+    def unhandled(error: str, *names: str) -> Any:
+        last = [error] if "exception" in own else []
+        return 500, "any" if last else "Internal Server Error", [*names, *last]
+
+    assert outcome("/raises/trouble") == answered(409, "trouble", "trouble", known[0])
+    assert outcome("/misfit") == answered(410, "misfit", "misfit", known[1])
+    assert outcome("/raises/again") == unhandled("Again", "again", "again")
+    assert outcome("/raises/another") == unhandled("HTTPException", "another", "trouble")
+    assert outcome("/raises/key") == unhandled("KeyError")
+    assert outcome("/nowhere") == unhandled("Trouble", "unknown")
+    with pytest.raises(Trouble):
+        client_of(app, package).get("/nowhere")
+    assert client_of(app, package).get("/raises/trouble").status_code == 409
