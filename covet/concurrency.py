@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
@@ -134,6 +135,10 @@ def _call(
     error: BaseException | None = None
     result: Any = None
     try:
+        if "anyio" in sys.modules:
+            from covet.anyiothread import claim_for
+
+            claim_for(loop)
         result = context.run(function)
     except BaseException as raised:
         error = raised

@@ -17,6 +17,8 @@ MADE_OF_THEIRS = {
     "uvicorn.workers": "`covet run --workers N` starts workers itself",
 }
 """Packages that cannot take CovetPy's objects for FastAPI's, and why."""
+LIMITER = frozenset({"current_default_thread_limiter", "_default_thread_limiter"})
+"""What AnyIO's limit of threads is got by."""
 DOTTED = re.compile(r"(fastapi|starlette)(\.[A-Za-z_]\w*)+")
 FOR_THEM = ("fastapi_", "starlette_", "prometheus_fastapi_")
 
@@ -55,6 +57,8 @@ class Reader(ast.NodeVisitor):
         if node.level or node.module is None:
             return
         self._check_package(node, node.module)
+        for alias in node.names:
+            self._check_limiter(alias, alias.name)
         if node.module.partition(".")[0] not in ROOTS:
             return
         if not self._counterparts.module(node.module):
@@ -83,6 +87,7 @@ class Reader(ast.NodeVisitor):
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         """`fastapi.responses.JSONResponse`, `app.openapi_version`."""
+        self._check_limiter(node, node.attr)
         dotted = self._bindings.dotted(node)
         parent = self._bindings.dotted(node.value)
         if dotted is not None and parent is not None and self._counterparts.module(parent):
@@ -93,6 +98,11 @@ class Reader(ast.NodeVisitor):
         if kind is not None and isinstance(node.ctx, ast.Load) and not has_attribute(kind, node.attr):
             self._findings.add(node, "missing", f"{kind.__name__} has no {node.attr}")
         self.generic_visit(node)
+
+    def _check_limiter(self, node: ast.AST, name: str) -> None:
+        if name in LIMITER:
+            text = "AnyIO's limiter does not count CovetPy's threads: CovetPy(threads=...) sets their number"
+            self._findings.add(node, "differs", text)
 
     def visit_Call(self, node: ast.Call) -> None:
         """`FastAPI(title="x")`, `app.get("/", status_code=201)`."""
@@ -140,6 +150,8 @@ class Reader(ast.NodeVisitor):
 
     def visit_Constant(self, node: ast.Constant) -> None:
         """Text such as "fastapi.routing.run_in_threadpool", which `mock.patch` takes."""
+        if isinstance(node.value, str):
+            self._check_limiter(node, node.value)
         if isinstance(node.value, str) and DOTTED.fullmatch(node.value):
             name = self._counterparts.name(node.value)
             self._findings.add(node, "differs", f"the text {node.value!r} may name what is {name} now")

@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
+import anyio
+import anyio.from_thread
 import pytest
 
 from .frameworks import framework
@@ -738,3 +740,61 @@ def test_what_exception_handlers_raise(package: str, around: str, own: str) -> N
     with pytest.raises(Trouble):
         client_of(app, package).get("/nowhere")
     assert client_of(app, package).get("/raises/trouble").status_code == 409
+
+
+@pytest.mark.parametrize("around", ["nothing", "dispatch", "asgi"])
+def test_from_a_thread_to_the_loop(package: str, around: str) -> None:
+    """What runs in a thread may call asynchronous functions by AnyIO."""
+    f, threadpool = framework(package), of(package, "concurrency.run_in_threadpool")
+    app, seen = f.FastAPI(), []
+
+    async def doubled(number: int) -> int:
+        async with anyio.create_task_group() as group:
+            group.start_soon(anyio.sleep, 0)
+        with anyio.fail_after(20):
+            await anyio.sleep(0)
+        return number * 2
+
+    def call(number: int) -> list[Any]:
+        anyio.from_thread.check_cancelled()
+        loops = anyio.from_thread.run_sync(asyncio.get_running_loop)
+        return [anyio.from_thread.run(doubled, number), loops.is_running()]
+
+    def depends() -> Iterator[list[Any]]:
+        yield call(2)
+        seen.append(call(3))
+
+    async def fails() -> None:
+        raise KeyError("async")
+
+    @app.get("/handler")
+    def handler(tasks: f.BackgroundTasks, dependency: Annotated[list[Any], f.Depends(depends)]) -> list[Any]:
+        tasks.add_task(lambda: seen.append(call(4)))
+        return [call(1), dependency]
+
+    @app.get("/pool")
+    async def pool() -> Any:
+        async def again() -> Any:
+            return await threadpool(call, 6)
+
+        return [await threadpool(call, 5), await threadpool(lambda: anyio.from_thread.run(again))]
+
+    @app.get("/fails")
+    def failing() -> str:
+        try:
+            anyio.from_thread.run(fails)
+        except KeyError as error:
+            return str(error)
+        return "nothing"
+
+    if around == "dispatch":
+        app.middleware("http")(pass_on)
+    if around == "asgi":
+        app.add_middleware(Passing)
+    with client_of(app, package) as client:
+        assert client.get("/handler").json() == [[2, True], [4, True]]
+        assert client.get("/pool").json() == [[10, True], [12, True]]
+        assert client.get("/fails").json() == "'async'"
+    assert sorted(seen) == [[6, True], [8, True]]
+    # On another loop, from threads that have served the first one.
+    assert client_of(app, package).get("/pool").json() == [[10, True], [12, True]]

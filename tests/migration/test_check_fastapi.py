@@ -193,6 +193,14 @@ HEAD = "from fastapi import FastAPI, APIRouter\napp = FastAPI()\nrouter = APIRou
             ["4 differs: fastapi_more is made for FastAPI; try whether it takes CovetPy's objects"],
         ),
         (
+            "import anyio.to_thread\nanyio.to_thread.current_default_thread_limiter().total_tokens = 100",
+            ["5 differs: AnyIO's limiter does not count CovetPy's threads: CovetPy(threads=...) sets their number"],
+        ),
+        (
+            "from anyio.to_thread import current_default_thread_limiter as of\nlimiter = of()",
+            ["4 differs: AnyIO's limiter does not count CovetPy's threads: CovetPy(threads=...) sets their number"],
+        ),
+        (
             "patch('fastapi.encoders.jsonable_encoder')",
             [
                 "4 differs: the text 'fastapi.encoders.jsonable_encoder' may "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from contextvars import ContextVar
 
@@ -114,3 +115,20 @@ def test_a_result_after_the_loop_is_closed_is_dropped() -> None:
         return await pool.run(lambda: 7)
 
     assert asyncio.run(again()) == 7
+
+
+def test_without_what_anyio_keeps_for_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An AnyIO that is made otherwise is left alone."""
+    import anyio._core._eventloop
+
+    import covet.anyiothread  # it is put back afterwards
+
+    assert covet.anyiothread.works
+    monkeypatch.delattr(anyio._core._eventloop, "claim_worker_thread")
+    monkeypatch.delitem(sys.modules, "covet.anyiothread")
+
+    async def main() -> None:
+        assert await run_in_threadpool(abs, -5) == 5
+
+    asyncio.run(main())
+    assert sys.modules["covet.anyiothread"].works is False
