@@ -19,6 +19,9 @@ NOTICE_SECONDS = 0.2
 FINISH_SECONDS = 10.0
 """How long it may take to finish after it has seen the disconnect."""
 
+INTERNAL = 1011
+"""The code that a connection is closed with when an exception ends its handler."""
+
 
 class WebSocketDenialResponse(httpx.Response, WebSocketDisconnect):  # type: ignore[misc]  # both can be pickled
     """The application answered the opening request with an HTTP response, which this is, instead of accepting it."""
@@ -130,6 +133,10 @@ class AsyncWebSocketTestSession:
 
     async def _raise_on_close(self, message: Message) -> None:
         if message["type"] == "websocket.close":
+            if message.get("code") == INTERNAL:  # what the application raises, which says more, follows at once
+                await asyncio.wait([self._task], timeout=NOTICE_SECONDS)
+                if self._failure is not None:
+                    raise self._failure
             raise WebSocketDisconnect(message.get("code", 1000), message.get("reason", ""))
         if message["type"] != "websocket.http.response.start":
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import copy
 import io
@@ -9,12 +10,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import fastapi
 import httpx
 import pytest
 from starlette.websockets import WebSocketDisconnect as StarletteDisconnect
 
+import covet
 from covet.exceptions import WebSocketDisconnect
-from covet.testclient import TestClient, WebSocketDenialResponse
+from covet.testclient import AsyncTestClient, TestClient, WebSocketDenialResponse
 
 from .apps import VARIABLE, application
 
@@ -235,6 +238,58 @@ def test_a_socket_whose_application_fails() -> None:
             socket.receive_json()
             socket.send_text("fail")
             socket.receive_text()
+
+
+def socket_that_fails(kind: Any, application: Any) -> Any:
+    async def fails(websocket: Any) -> None:
+        await websocket.accept()
+        await websocket.receive_text()
+        raise KeyError("in the socket")
+
+    fails.__annotations__["websocket"] = kind
+    application.websocket("/fails")(fails)
+    return application
+
+
+@pytest.mark.parametrize("within", [False, True])
+def test_what_a_handler_raises_while_the_test_waits(within: bool) -> None:
+    for client in (
+        starlette.testclient.TestClient(socket_that_fails(fastapi.WebSocket, fastapi.FastAPI())),
+        TestClient(socket_that_fails(covet.WebSocket, covet.CovetPy())),
+    ):
+        with (
+            client if within else contextlib.nullcontext(),
+            pytest.raises(KeyError, match="in the socket"),
+            client.websocket_connect("/fails") as socket,
+        ):
+            socket.send_text("fail")
+            socket.receive_text()
+
+
+def test_what_a_handler_raises_while_an_asynchronous_test_waits() -> None:
+    async def main() -> None:
+        client = AsyncTestClient(socket_that_fails(covet.WebSocket, covet.CovetPy()))
+        async with client, client.websocket_connect("/fails") as socket:
+            await socket.send_text("fail")
+            await socket.receive_text()
+
+    with pytest.raises(KeyError, match="in the socket"):
+        asyncio.run(main())
+
+
+def test_a_handler_that_closes_with_1011_has_not_failed() -> None:
+    app = covet.CovetPy()
+
+    @app.websocket("/closes")
+    async def closes(websocket: covet.WebSocket) -> None:
+        await websocket.accept()
+        await websocket.close(1011, "by hand")
+
+    with (
+        TestClient(app).websocket_connect("/closes") as socket,
+        pytest.raises(covet.WebSocketDisconnect, match="by hand"),
+    ):
+        socket.receive_text()
 
 
 def test_an_application_that_looks_at_nothing_is_cancelled() -> None:
