@@ -150,8 +150,12 @@ class WebSocket(HTTPConnection):
             raise RuntimeError(f"expected one of {', '.join(HANDSHAKE)}, not {kind!r}")
 
     async def _close(self, message: Message) -> None:
-        self.application_state = WebSocketState.DISCONNECTED
-        await self._port.close(message.get("code", 1000), message.get("reason") or "")
+        before, self.application_state = self.application_state, WebSocketState.DISCONNECTED
+        try:
+            await self._port.close(message.get("code", 1000), message.get("reason") or "")
+        except ValueError:  # nothing was sent, so that the handler's error is yet to close the connection
+            self.application_state = before
+            raise
 
     async def _send(self, kind: int, data: Any) -> None:
         if self.application_state is not WebSocketState.CONNECTED:

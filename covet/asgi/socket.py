@@ -11,6 +11,7 @@ from covet.topics import Subscriptions
 Message = MutableMapping[str, Any]
 
 NO_STATUS = 1005
+LEAST_CODE, MOST_CODE, MOST_REASON = 1000, 4999, 123
 
 
 class AsgiSocket(ScopeHead):
@@ -76,6 +77,10 @@ class AsgiSocket(ScopeHead):
         await self._send({"type": "websocket.send", "text" if kind == TEXT else "bytes": data})
 
     async def close(self, code: int, reason: str) -> None:
+        if not LEAST_CODE <= code <= MOST_CODE:  # as the engine has it; servers differ
+            raise ValueError(f"a close code is from {LEAST_CODE} to {MOST_CODE}, not {code!r}")
+        if len(reason.encode()) > MOST_REASON:
+            raise ValueError(f"the reason of a close has at most {MOST_REASON} bytes")
         self.leave()
         await self._send({"type": "websocket.close", "code": code, "reason": reason})
 

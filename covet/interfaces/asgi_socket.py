@@ -98,9 +98,9 @@ class SocketCycle:
             text = message.get("text")
             await (self._port.send(BINARY, message["bytes"]) if text is None else self._port.send(TEXT, text))
         elif self.phase == OPEN and kind == "websocket.close":
-            self.phase = OVER
             if not self._x.ended:
                 await self._port.close(message.get("code", NORMAL), message.get("reason") or "")
+            self.phase = OVER
         elif self.phase == OPENING:
             await self._shake_hands(kind, message)
         elif self.phase == DENYING and kind == f"{DENIAL}.body":

@@ -114,6 +114,10 @@ async def fail(websocket: WebSocket, how: str) -> None:
         raise HTTPException(400, "bad")
     if how == "kind":
         await websocket.receive_text()
+    if how == "code":
+        await websocket.close(5000)
+    if how == "reason":
+        await websocket.close(1000, "ä" * 62)
 
 
 @app.websocket("/slow")

@@ -75,7 +75,13 @@ async def nothing(websocket):
     pass
 
 
-routes = [WebSocketRoute("/" + f.__name__, f) for f in (echo, about, deny, close, fail, fail_later, nothing)]
+async def fail_code(websocket):
+    await websocket.accept()
+    await websocket.close(5000)
+
+
+sockets = (echo, about, deny, close, fail, fail_later, fail_code, nothing)
+routes = [WebSocketRoute("/" + f.__name__, f) for f in sockets]
 app = Starlette(routes=[*routes, Route("/how", how), Mount("/below", routes=routes)])
 
 
@@ -143,8 +149,9 @@ def test_its_refusals(foreign: Server, path: str, status: int, body: bytes) -> N
 
 
 def test_its_failure(foreign: Server) -> None:
-    with open_at(foreign, "/fail_later") as websocket:
-        assert closed(websocket) == (1011, "")
+    for path in ("/fail_later", "/fail_code"):
+        with open_at(foreign, path) as websocket:
+            assert closed(websocket) == (1011, "")
     assert "Exception in ASGI application, serving the WebSocket /fail_later" in foreign.log
 
 
@@ -218,3 +225,6 @@ def test_in_memory() -> None:
         with client.websocket_connect("/fail/socket") as websocket, pytest.raises(WebSocketDisconnect) as gone:
             websocket.receive_text()
         assert (gone.value.code, gone.value.reason) == (4001, "mine")
+        for path in ("/fail/code", "/fail/reason"):
+            with pytest.raises(ValueError), client.websocket_connect(path) as websocket:
+                websocket.receive_text()

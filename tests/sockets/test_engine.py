@@ -186,6 +186,8 @@ def closed(websocket: ClientConnection) -> tuple[int, str]:
         ("/fail/socket", 4001, "mine"),
         ("/fail/http", 1008, "bad"),
         ("/fail/nothing", 1000, ""),
+        ("/fail/code", 1011, ""),
+        ("/fail/reason", 1011, ""),
     ],
 )
 def test_close_codes_of_the_handler(server: Server, path: str, code: int, reason: str) -> None:
