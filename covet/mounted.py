@@ -32,9 +32,13 @@ def asgi_of(app: Any) -> AsgiApp:
     if isinstance(app, APIRouter):
         from covet.app import CovetPy
 
-        holder = CovetPy(openapi_url=None)
+        holder = CovetPy(openapi_url=None, redirect_slashes=app.redirect_slashes)
         holder.is_router = True
         holder.include_router(app)
+        if app.default is not None:
+            from covet.mounts import Otherwise
+
+            holder.router.routes.append(Otherwise(app))
         return holder
     if interface_of(app) == "wsgi":
         from covet.middleware.wsgi import WSGIMiddleware

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from covet.core import Exchange
     from covet.interfaces import CallEntry
     from covet.requests import Context
+    from covet.routers import APIRouter
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 
@@ -140,6 +141,20 @@ class AsgiRoute(_Application):
 
     def under(self, prefix: str) -> "AsgiRoute":
         return AsgiRoute(prefix + self.path, self.app, self.name)
+
+
+class Otherwise(AsgiRoute):
+    """What a mounted router has for requests that no route of its own matches.
+
+    Args:
+        router: the router.
+    """
+
+    last_resort = True
+
+    def __init__(self, router: "APIRouter") -> None:
+        super().__init__("/", router.default)
+        self.layers = (router.user_middleware,)
 
 
 class Host(_Application):

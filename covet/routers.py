@@ -42,7 +42,10 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
         responses: further responses, in the OpenAPI document.
         callbacks: callbacks, in the OpenAPI document.
         routes: routes that exist already.
-        redirect_slashes: only that of an application's own router counts, `app.router.redirect_slashes`.
+        redirect_slashes: whether a path with one slash too many or too few is redirected; it counts for an application's
+            own router, `app.router.redirect_slashes`, and for a router that is mounted.
+        default: the ASGI application that answers what no route has, where the router is mounted or given a host; where
+            it is included, the application answers that.
         route_class: the class of routes.
         lifespan: a function of the application that gives an asynchronous context manager.
         on_startup: functions to call before the server listens.
@@ -93,6 +96,7 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
         self.responses = dict(responses or {})
         self.callbacks = list(callbacks or ())
         self.redirect_slashes = redirect_slashes
+        self.default = default
         self.dependency_overrides_provider = dependency_overrides_provider
         self.route_class = route_class
         self.on_startup: list[Hook] = list(on_startup or ())

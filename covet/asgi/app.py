@@ -99,6 +99,9 @@ class Version:
         x.route, x.params = match.route, match.params
         if self._context.traced:
             self._note_match(x, self._sockets, match)
+        last = self._last_resort(x.path) if match.status == 404 else 0
+        if last and self._routes[last - 1].may_be_websocket:
+            match = Match(0, last)
         entry = self._calls.entries[match.route] if match.status == 0 else None
         if entry is None:
             await x.connect()

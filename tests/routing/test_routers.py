@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx
 import pytest
 
 from covet import APIRouter, CovetPy, HTTPException, JSONResponse, PlainTextResponse, Request
@@ -170,3 +171,81 @@ def test_problem_details() -> None:
         "instance": "/nowhere",
     }
     assert client.post("/items/1").headers["allow"] == "GET"
+
+
+def answering(name: str) -> Any:
+    async def default(scope: Any, receive: Any, send: Any) -> None:
+        told = f"{name} {scope['type']} {scope['path']} {scope.get('root_path', '')}"
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.accept"})
+            await send({"type": "websocket.send", "text": told})
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        await send({"type": "http.response.start", "status": 404, "headers": [(b"x-names", b"none")]})
+        await send({"type": "http.response.body", "body": told.encode()})
+
+    return default
+
+
+def with_default(kinds: Any) -> Any:
+    application, router_class = kinds
+    router = router_class(default=answering("default"))
+    router.add_route("/own/", own)
+    app = application()
+    app.mount("/x", router)
+    app.host("api.example.org", router)
+    return app
+
+
+async def own(request: Any) -> Any:
+    return PlainTextResponse("own")
+
+
+def test_the_default_of_a_mounted_router_is_starlettes() -> None:
+    import starlette.routing
+    from fastapi import FastAPI
+
+    found = []
+    for app in (
+        with_default((CovetPy, APIRouter)),
+        with_default((FastAPI, starlette.routing.Router)),
+    ):
+        client = TestClient(app, follow_redirects=False)
+        asked: list[Any] = []
+        for request in ("GET /x/no", "POST /x/own/", "GET /x/own", "GET /x/own/", "PUT /x/"):
+            response = client.request(*request.split())
+            asked.append((response.status_code, response.status_code == 405 or response.text))
+        response = client.get("http://api.example.org/y")
+        asked.append((response.status_code, response.text))
+        with client.websocket_connect("/x/ws") as session:
+            asked.append(session.receive_text())
+        found.append(asked)
+    assert found[0] == found[1]
+
+
+def test_the_default_of_a_mounted_router_over_the_engine() -> None:
+    app = with_default((CovetPy, APIRouter))
+    with LiveServer(app) as server:
+        response = httpx.get(server.url + "/x/no")
+        assert (response.status_code, response.text) == (404, "default http /x/no /x")
+        assert httpx.get(server.url + "/x/own/").text == "own"
+        with connect(f"ws://127.0.0.1:{server.port}/x/ws") as websocket:
+            assert websocket.recv() == "default websocket /x/ws /x"
+
+
+def test_the_default_of_an_included_router_is_not_asked_and_that_of_a_mounted_one_has_its_middleware() -> None:
+    app, router = CovetPy(), APIRouter(default=answering("default"))
+    app.include_router(router)
+    assert TestClient(app).get("/no").json() == {"detail": "Not Found"}
+    app = CovetPy()
+    app.mount("/x", router)
+
+    @router.middleware("http")
+    async def noted(request: Request, call_next: Any) -> Any:
+        response = await call_next(request)
+        response.headers["x-noted"] = "yes"
+        return response
+
+    response = TestClient(app).get("/x/no")
+    assert (response.headers["x-noted"], response.text) == ("yes", "default http /x/no /x")
