@@ -4,11 +4,13 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from covet import APIRouter, CovetPy, HTTPException, JSONResponse, PlainTextResponse, Request
 from covet.exceptions import DeclarationError
 from covet.routing import NoMatchFound
 from covet.testclient import TestClient
+from covet.testing.live import LiveServer
 
 
 class Odd(Exception):
