@@ -54,6 +54,14 @@ def bare(annotation: Any) -> Any:
             return annotation
 
 
+def may_be_tuple(annotation: Any) -> bool:
+    """Whether a value of a type may be a tuple."""
+    annotation = bare(annotation)
+    if get_origin(annotation) in UNIONS:
+        return any(map(may_be_tuple, get_args(annotation)))
+    return is_kind(get_origin(annotation) or annotation, tuple)
+
+
 def mentions(annotation: Any, name: Any) -> bool:
     """Whether a name that `type` gives stands anywhere in an annotation."""
     if annotation is name or getattr(annotation, "__forward_arg__", None) == name.__name__:

@@ -249,7 +249,7 @@ class APIRoute(Route):
                 self.stream_item_type = _item_type(annotation)
             else:
                 no_body = annotation is type(None) or self.declared_status in NO_BODY
-                self.response_model = None if no_body else _body_of(annotation)
+                self.response_model = None if no_body else annotation
         elif self.response_model is not None and self.declared_status in NO_BODY:
             raise DeclarationError(
                 f"route {self.path}: Status code {self.declared_status} must not have a response body"
@@ -441,12 +441,6 @@ def _is_response(annotation: Any) -> bool:
     return isinstance(annotation, type) and any(
         kind.__name__ == "Response" and kind.__module__.startswith("starlette.") for kind in annotation.__mro__
     )
-
-
-def _body_of(annotation: Any) -> Any:
-    """The body's type, if an annotation is that of a (body, status) or (body, status, headers)."""
-    arguments = get_args(annotation) if get_origin(annotation) is tuple else ()
-    return arguments[0] if len(arguments) in (2, 3) and arguments[1] is int else annotation
 
 
 STREAMS = frozenset({"AsyncIterable", "AsyncIterator", "AsyncGenerator", "Iterable", "Iterator", "Generator"})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from covet.annotations import may_be_tuple
 from covet.bodies import BodyPlan
 from covet.concurrency import run_in_threadpool
 from covet.core import Exchange
@@ -40,6 +41,7 @@ class Endpoint:
         self._overridden: tuple[Any, Plan] | None = None
         self.field = route.checked_field
         self.options = route.response_options
+        self._gives_tuples = self.field is not None and may_be_tuple(route.response_model)
         self.nothing = Solved({})
         self._simple = route.response_model if route.simple_response else None
         self.is_coroutine = route.dependant.kind == "async"
@@ -110,7 +112,7 @@ class Endpoint:
         declared = self.route.declared_status
         own = None if solved.response is None else solved.response.status_code
         status, headers = own or declared, None
-        if type(result) is tuple and len(result) in (2, 3) and is_status(result[1]):
+        if type(result) is tuple and not self._gives_tuples and len(result) in (2, 3) and is_status(result[1]):
             result, status, *rest = result
             result, headers = known(result), dict(rest[0]) if rest and rest[0] else None
             if isinstance(result, Response):

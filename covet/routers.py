@@ -42,8 +42,8 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
         responses: further responses, in the OpenAPI document.
         callbacks: callbacks, in the OpenAPI document.
         routes: routes that exist already.
-        redirect_slashes: whether a path with one slash too many or too few is redirected; it counts for the router of
-            an application, `app.router.redirect_slashes`, and for a router that is mounted.
+        redirect_slashes: whether a path with one slash too many or too few is redirected. It counts for an
+            application's own router, `app.router.redirect_slashes`, and for a router that is mounted.
         default: the ASGI application that answers what no route has, where the router is mounted or given a host; where
             it is included, the application answers that.
         route_class: the class of routes.

@@ -119,6 +119,38 @@ def build(fw: Any) -> Any:
     async def annotated_off() -> User:
         return user
 
+    @app.get("/tuple/annotated")
+    async def tuple_annotated() -> tuple[int, int]:
+        return 5, 201
+
+    @app.get("/tuple/model")
+    def tuple_model() -> tuple[User, int]:
+        return UserIn(**user), 201
+
+    @app.get("/tuple/three")
+    async def tuple_three() -> tuple[str, int, dict[str, str]]:
+        return "a", 404, {"x-more": "yes"}
+
+    @app.get("/tuple/bare")
+    async def tuple_bare() -> tuple:
+        return "a", 201
+
+    @app.get("/tuple/optional")
+    async def tuple_optional() -> tuple[int, int] | None:
+        return 1, 201
+
+    @app.get("/tuple/given/{kind}", response_model=tuple[int, ...])
+    async def tuple_given(kind: str):
+        return [1, 201] if kind == "list" else (1, 201)
+
+    @app.get("/tuple/status", response_model=tuple[int, int], status_code=202)
+    async def tuple_status():
+        return 1, 201
+
+    @app.get("/tuple/bad")
+    async def tuple_bad() -> tuple[int, int]:
+        return "a", 201
+
     @app.get("/bad-model", response_model=User)
     async def bad_model():
         return {"name": 1}
@@ -331,6 +363,15 @@ REQUESTS: list[tuple[str, dict[str, Any]]] = [
         "annotated-int",
         "annotated-dict",
         "annotated-off",
+        "tuple/annotated",
+        "tuple/model",
+        "tuple/three",
+        "tuple/bare",
+        "tuple/optional",
+        "tuple/given/list",
+        "tuple/given/tuple",
+        "tuple/status",
+        "tuple/bad",
         "bad-model",
         "bad-int",
         "exclude-unset",
