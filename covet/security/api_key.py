@@ -1,10 +1,12 @@
 """API keys in the query, in a header field or in a cookie."""
 
-from covet.security.base import HTTPConnection, SecurityBase
+from typing import Literal, cast, overload
+
+from covet.security.base import Given, HTTPConnection, SecurityBase
 from covet.security.models import APIKey, APIKeyIn
 
 
-class APIKeyBase(SecurityBase):
+class APIKeyBase(SecurityBase[Given]):
     """A key under a name, somewhere in the request.
 
     Args:
@@ -26,15 +28,15 @@ class APIKeyBase(SecurityBase):
         """The WWW-Authenticate field of 401 answers; no standard names a scheme for API keys."""
         return {"WWW-Authenticate": "APIKey"}
 
-    def check_api_key(self, api_key: str | None) -> str | None:
+    def check_api_key(self, api_key: str | None) -> Given:
         """The key, or None if it is missing or empty. Raises HTTPException 401 then, if `auto_error`."""
         if api_key:
-            return api_key
+            return cast(Given, api_key)
         self._refuse()
-        return None
+        return cast(Given, None)
 
 
-class APIKeyQuery(APIKeyBase):
+class APIKeyQuery(APIKeyBase[Given]):
     """A key in the query.
 
     Args:
@@ -44,17 +46,35 @@ class APIKeyQuery(APIKeyBase):
         auto_error: answer 401 to requests without the key, else give None.
     """
 
+    @overload
+    def __init__(
+        self: "APIKeyQuery[str]",
+        *,
+        name: str,
+        scheme_name: str | None = None,
+        description: str | None = None,
+        auto_error: Literal[True] = True,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "APIKeyQuery[str | None]",
+        *,
+        name: str,
+        scheme_name: str | None = None,
+        description: str | None = None,
+        auto_error: bool = True,
+    ) -> None: ...
     def __init__(
         self, *, name: str, scheme_name: str | None = None, description: str | None = None, auto_error: bool = True
     ) -> None:
         super().__init__(APIKeyIn.query, name, description, scheme_name, auto_error)
 
-    async def __call__(self, request: HTTPConnection) -> str | None:
+    async def __call__(self, request: HTTPConnection) -> Given:
         """The request's key, or None. Raises HTTPException 401, if `auto_error`."""
         return self.check_api_key(request.query_params.get(self.model.name))
 
 
-class APIKeyHeader(APIKeyBase):
+class APIKeyHeader(APIKeyBase[Given]):
     """A key in a header field.
 
     Args:
@@ -64,17 +84,35 @@ class APIKeyHeader(APIKeyBase):
         auto_error: answer 401 to requests without the key, else give None.
     """
 
+    @overload
+    def __init__(
+        self: "APIKeyHeader[str]",
+        *,
+        name: str,
+        scheme_name: str | None = None,
+        description: str | None = None,
+        auto_error: Literal[True] = True,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "APIKeyHeader[str | None]",
+        *,
+        name: str,
+        scheme_name: str | None = None,
+        description: str | None = None,
+        auto_error: bool = True,
+    ) -> None: ...
     def __init__(
         self, *, name: str, scheme_name: str | None = None, description: str | None = None, auto_error: bool = True
     ) -> None:
         super().__init__(APIKeyIn.header, name, description, scheme_name, auto_error)
 
-    async def __call__(self, request: HTTPConnection) -> str | None:
+    async def __call__(self, request: HTTPConnection) -> Given:
         """The request's key, or None. Raises HTTPException 401, if `auto_error`."""
         return self.check_api_key(request.headers.get(self.model.name))
 
 
-class APIKeyCookie(APIKeyBase):
+class APIKeyCookie(APIKeyBase[Given]):
     """A key in a cookie.
 
     Args:
@@ -84,11 +122,29 @@ class APIKeyCookie(APIKeyBase):
         auto_error: answer 401 to requests without the key, else give None.
     """
 
+    @overload
+    def __init__(
+        self: "APIKeyCookie[str]",
+        *,
+        name: str,
+        scheme_name: str | None = None,
+        description: str | None = None,
+        auto_error: Literal[True] = True,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "APIKeyCookie[str | None]",
+        *,
+        name: str,
+        scheme_name: str | None = None,
+        description: str | None = None,
+        auto_error: bool = True,
+    ) -> None: ...
     def __init__(
         self, *, name: str, scheme_name: str | None = None, description: str | None = None, auto_error: bool = True
     ) -> None:
         super().__init__(APIKeyIn.cookie, name, description, scheme_name, auto_error)
 
-    async def __call__(self, request: HTTPConnection) -> str | None:
+    async def __call__(self, request: HTTPConnection) -> Given:
         """The request's key, or None. Raises HTTPException 401, if `auto_error`."""
         return self.check_api_key(request.cookies.get(self.model.name))

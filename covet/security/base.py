@@ -1,10 +1,20 @@
 """What all security schemes have."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 from covet.exceptions import HTTPException
 from covet.security.models import SecurityBase as SecurityBaseModel
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    # Classes that derive from a scheme without saying more may give what they like.
+    Given = TypeVar("Given", default=Any)
+else:
+    from typing import TypeVar
+
+    Given = TypeVar("Given")
 
 UNAUTHORIZED = 401
 
@@ -25,8 +35,10 @@ class HTTPConnection(Protocol):
         """The cookies by name."""
 
 
-class SecurityBase:
+class SecurityBase(Generic[Given]):
     """A security scheme: a dependency that takes credentials from requests, with its place in the OpenAPI document.
+
+    Type checkers know it by what it gives: `OAuth2PasswordBearer[str]`, or `[str | None]` if it has `auto_error=False`.
 
     Attributes:
         model: what OpenAPI says of the scheme; its method `openapi` gives it as a dict.

@@ -2,9 +2,9 @@
 
 from base64 import b64decode
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal, cast, overload
 
-from covet.security.base import HTTPConnection, SecurityBase
+from covet.security.base import Given, HTTPConnection, SecurityBase
 from covet.security.models import HTTPBase as HTTPBaseModel
 from covet.security.models import HTTPBearer as HTTPBearerModel
 from covet.security.utils import get_authorization_scheme_param
@@ -26,7 +26,7 @@ class HTTPAuthorizationCredentials:
     credentials: str
 
 
-class HTTPBase(SecurityBase):
+class HTTPBase(SecurityBase[Given]):
     """Any scheme of the Authorization field.
 
     Args:
@@ -38,6 +38,24 @@ class HTTPBase(SecurityBase):
 
     model: HTTPBaseModel
 
+    @overload
+    def __init__(
+        self: "HTTPBase[HTTPAuthorizationCredentials]",
+        *,
+        scheme: str,
+        scheme_name: str | None = None,
+        description: str | None = None,
+        auto_error: Literal[True] = True,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "HTTPBase[HTTPAuthorizationCredentials | None]",
+        *,
+        scheme: str,
+        scheme_name: str | None = None,
+        description: str | None = None,
+        auto_error: bool = True,
+    ) -> None: ...
     def __init__(
         self, *, scheme: str, scheme_name: str | None = None, description: str | None = None, auto_error: bool = True
     ) -> None:
@@ -47,20 +65,20 @@ class HTTPBase(SecurityBase):
         """The WWW-Authenticate field of 401 answers."""
         return {"WWW-Authenticate": self.model.scheme.title()}
 
-    async def __call__(self, request: HTTPConnection) -> Any:
+    async def __call__(self, request: HTTPConnection) -> Given:
         """The request's HTTPAuthorizationCredentials, or None. Raises HTTPException 401, if `auto_error`."""
         return self._credentials(request, "")
 
-    def _credentials(self, request: HTTPConnection, wanted: str) -> HTTPAuthorizationCredentials | None:
+    def _credentials(self, request: HTTPConnection, wanted: str) -> Given:
         """The credentials of a scheme, or of any if `wanted` is empty."""
         scheme, credentials = get_authorization_scheme_param(request.headers.get("Authorization"))
         if scheme and credentials and (not wanted or scheme.lower() == wanted):
-            return HTTPAuthorizationCredentials(scheme, credentials)
+            return cast(Given, HTTPAuthorizationCredentials(scheme, credentials))
         self._refuse()
-        return None
+        return cast(Given, None)
 
 
-class HTTPBasic(HTTPBase):
+class HTTPBasic(HTTPBase[Given]):
     """Name and password by the Basic scheme (RFC 7617); gives HTTPBasicCredentials.
 
     Args:
@@ -70,6 +88,24 @@ class HTTPBasic(HTTPBase):
         auto_error: answer 401 to requests without credentials, else give None; malformed ones get 401 anyway.
     """
 
+    @overload
+    def __init__(
+        self: "HTTPBasic[HTTPBasicCredentials]",
+        *,
+        scheme_name: str | None = None,
+        realm: str | None = None,
+        description: str | None = None,
+        auto_error: Literal[True] = True,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "HTTPBasic[HTTPBasicCredentials | None]",
+        *,
+        scheme_name: str | None = None,
+        realm: str | None = None,
+        description: str | None = None,
+        auto_error: bool = True,
+    ) -> None: ...
     def __init__(
         self,
         *,
@@ -78,19 +114,19 @@ class HTTPBasic(HTTPBase):
         description: str | None = None,
         auto_error: bool = True,
     ) -> None:
-        super().__init__(scheme="basic", scheme_name=scheme_name, description=description, auto_error=auto_error)
+        self._begin(HTTPBaseModel(scheme="basic", description=description), scheme_name, auto_error)
         self.realm = realm
 
     def make_authenticate_headers(self) -> dict[str, str]:
         """The WWW-Authenticate field of 401 answers, with the realm if there is one."""
         return {"WWW-Authenticate": f'Basic realm="{self.realm}"' if self.realm else "Basic"}
 
-    async def __call__(self, request: HTTPConnection) -> HTTPBasicCredentials | None:
+    async def __call__(self, request: HTTPConnection) -> Given:
         """The request's name and password. Raises HTTPException 401."""
         scheme, param = get_authorization_scheme_param(request.headers.get("Authorization"))
         if scheme.lower() != "basic":
             self._refuse()
-            return None
+            return cast(Given, None)
         try:
             data = b64decode(param).decode("ascii")
         except ValueError as error:
@@ -98,10 +134,10 @@ class HTTPBasic(HTTPBase):
         username, colon, password = data.partition(":")
         if not colon:
             raise self.make_not_authenticated_error()
-        return HTTPBasicCredentials(username, password)
+        return cast(Given, HTTPBasicCredentials(username, password))
 
 
-class HTTPBearer(HTTPBase):
+class HTTPBearer(HTTPBase[Given]):
     """A token by the Bearer scheme (RFC 6750); gives HTTPAuthorizationCredentials.
 
     Args:
@@ -111,6 +147,24 @@ class HTTPBearer(HTTPBase):
         auto_error: answer 401 to requests without a token, else give None.
     """
 
+    @overload
+    def __init__(
+        self: "HTTPBearer[HTTPAuthorizationCredentials]",
+        *,
+        bearerFormat: str | None = None,
+        scheme_name: str | None = None,
+        description: str | None = None,
+        auto_error: Literal[True] = True,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "HTTPBearer[HTTPAuthorizationCredentials | None]",
+        *,
+        bearerFormat: str | None = None,
+        scheme_name: str | None = None,
+        description: str | None = None,
+        auto_error: bool = True,
+    ) -> None: ...
     def __init__(
         self,
         *,
@@ -121,12 +175,12 @@ class HTTPBearer(HTTPBase):
     ) -> None:
         self._begin(HTTPBearerModel(bearerFormat=bearerFormat, description=description), scheme_name, auto_error)
 
-    async def __call__(self, request: HTTPConnection) -> HTTPAuthorizationCredentials | None:
+    async def __call__(self, request: HTTPConnection) -> Given:
         """The request's token, or None. Raises HTTPException 401, if `auto_error`."""
         return self._credentials(request, "bearer")
 
 
-class HTTPDigest(HTTPBase):
+class HTTPDigest(HTTPBase[Given]):
     """Credentials by the Digest scheme (RFC 7616), unchecked: derive from it to check them.
 
     Args:
@@ -135,11 +189,27 @@ class HTTPDigest(HTTPBase):
         auto_error: answer 401 to requests without credentials, else give None.
     """
 
+    @overload
+    def __init__(
+        self: "HTTPDigest[HTTPAuthorizationCredentials]",
+        *,
+        scheme_name: str | None = None,
+        description: str | None = None,
+        auto_error: Literal[True] = True,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "HTTPDigest[HTTPAuthorizationCredentials | None]",
+        *,
+        scheme_name: str | None = None,
+        description: str | None = None,
+        auto_error: bool = True,
+    ) -> None: ...
     def __init__(
         self, *, scheme_name: str | None = None, description: str | None = None, auto_error: bool = True
     ) -> None:
-        super().__init__(scheme="digest", scheme_name=scheme_name, description=description, auto_error=auto_error)
+        self._begin(HTTPBaseModel(scheme="digest", description=description), scheme_name, auto_error)
 
-    async def __call__(self, request: HTTPConnection) -> HTTPAuthorizationCredentials | None:
+    async def __call__(self, request: HTTPConnection) -> Given:
         """The request's credentials, or None. Raises HTTPException 401, if `auto_error`."""
         return self._credentials(request, "digest")

@@ -1,9 +1,9 @@
 """OAuth 2 (RFC 6749) with bearer tokens (RFC 6750)."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
-from covet.security.base import HTTPConnection, SecurityBase
+from covet.security.base import Given, HTTPConnection, SecurityBase
 from covet.security.models import OAuth2 as OAuth2Model
 from covet.security.models import (
     OAuthFlowAuthorizationCode,
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FORMS = ("OAuth2PasswordRequestForm", "OAuth2PasswordRequestFormStrict")
 
 
-class OAuth2(SecurityBase):
+class OAuth2(SecurityBase[Given]):
     """The Authorization field as it is, for any flow; derive from it for flows of your own.
 
     Args:
@@ -32,6 +32,24 @@ class OAuth2(SecurityBase):
 
     model: OAuth2Model
 
+    @overload
+    def __init__(
+        self: "OAuth2[str]",
+        *,
+        flows: OAuthFlowsModel | Mapping[str, Mapping[str, Any]] | None = None,
+        scheme_name: str | None = None,
+        description: str | None = None,
+        auto_error: Literal[True] = True,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "OAuth2[str | None]",
+        *,
+        flows: OAuthFlowsModel | Mapping[str, Mapping[str, Any]] | None = None,
+        scheme_name: str | None = None,
+        description: str | None = None,
+        auto_error: bool = True,
+    ) -> None: ...
     def __init__(
         self,
         *,
@@ -42,25 +60,28 @@ class OAuth2(SecurityBase):
     ) -> None:
         if not isinstance(flows, OAuthFlowsModel):
             flows = OAuthFlowsModel(**(flows or {}))  # type: ignore[arg-type]  # it makes the flows of dicts itself
-        self._begin(OAuth2Model(flows=flows, description=description), scheme_name, auto_error)
+        self._describe(flows, scheme_name, description, auto_error)
 
-    async def __call__(self, request: HTTPConnection) -> str | None:
+    async def __call__(self, request: HTTPConnection) -> Given:
         """The request's Authorization field, or None. Raises HTTPException 401, if `auto_error`."""
         authorization = request.headers.get("Authorization")
         if not authorization:
             self._refuse()
-            return None
-        return authorization
+            return cast(Given, None)
+        return cast(Given, authorization)
 
-    def _token(self, request: HTTPConnection) -> str | None:
+    def _describe(self, flows: Any, scheme_name: str | None, description: str | None, auto_error: bool) -> None:
+        self._begin(OAuth2Model(flows=flows, description=description), scheme_name, auto_error)
+
+    def _token(self, request: HTTPConnection) -> Given:
         scheme, token = get_authorization_scheme_param(request.headers.get("Authorization"))
         if scheme.lower() != "bearer":
             self._refuse()
-            return None
-        return token
+            return cast(Given, None)
+        return cast(Given, token)
 
 
-class OAuth2PasswordBearer(OAuth2):
+class OAuth2PasswordBearer(OAuth2[Given]):
     """A bearer token that a client got for a user's name and password.
 
     Args:
@@ -72,6 +93,26 @@ class OAuth2PasswordBearer(OAuth2):
         refreshUrl: where tokens are renewed.
     """
 
+    @overload
+    def __init__(
+        self: "OAuth2PasswordBearer[str]",
+        tokenUrl: str,
+        scheme_name: str | None = None,
+        scopes: dict[str, str] | None = None,
+        description: str | None = None,
+        auto_error: Literal[True] = True,
+        refreshUrl: str | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "OAuth2PasswordBearer[str | None]",
+        tokenUrl: str,
+        scheme_name: str | None = None,
+        scopes: dict[str, str] | None = None,
+        description: str | None = None,
+        auto_error: bool = True,
+        refreshUrl: str | None = None,
+    ) -> None: ...
     def __init__(
         self,
         tokenUrl: str,
@@ -82,19 +123,14 @@ class OAuth2PasswordBearer(OAuth2):
         refreshUrl: str | None = None,
     ) -> None:
         flow = OAuthFlowPassword(tokenUrl=tokenUrl, refreshUrl=refreshUrl, scopes=scopes or {})
-        super().__init__(
-            flows=OAuthFlowsModel(password=flow),
-            scheme_name=scheme_name,
-            description=description,
-            auto_error=auto_error,
-        )
+        self._describe(OAuthFlowsModel(password=flow), scheme_name, description, auto_error)
 
-    async def __call__(self, request: HTTPConnection) -> str | None:
+    async def __call__(self, request: HTTPConnection) -> Given:
         """The request's token, or None. Raises HTTPException 401, if `auto_error`."""
         return self._token(request)
 
 
-class OAuth2AuthorizationCodeBearer(OAuth2):
+class OAuth2AuthorizationCodeBearer(OAuth2[Given]):
     """A bearer token that a client got for an authorization code.
 
     Args:
@@ -107,6 +143,28 @@ class OAuth2AuthorizationCodeBearer(OAuth2):
         auto_error: answer 401 to requests without a token, else give None.
     """
 
+    @overload
+    def __init__(
+        self: "OAuth2AuthorizationCodeBearer[str]",
+        authorizationUrl: str,
+        tokenUrl: str,
+        refreshUrl: str | None = None,
+        scheme_name: str | None = None,
+        scopes: dict[str, str] | None = None,
+        description: str | None = None,
+        auto_error: Literal[True] = True,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "OAuth2AuthorizationCodeBearer[str | None]",
+        authorizationUrl: str,
+        tokenUrl: str,
+        refreshUrl: str | None = None,
+        scheme_name: str | None = None,
+        scopes: dict[str, str] | None = None,
+        description: str | None = None,
+        auto_error: bool = True,
+    ) -> None: ...
     def __init__(
         self,
         authorizationUrl: str,
@@ -120,14 +178,9 @@ class OAuth2AuthorizationCodeBearer(OAuth2):
         flow = OAuthFlowAuthorizationCode(
             authorizationUrl=authorizationUrl, tokenUrl=tokenUrl, refreshUrl=refreshUrl, scopes=scopes or {}
         )
-        super().__init__(
-            flows=OAuthFlowsModel(authorizationCode=flow),
-            scheme_name=scheme_name,
-            description=description,
-            auto_error=auto_error,
-        )
+        self._describe(OAuthFlowsModel(authorizationCode=flow), scheme_name, description, auto_error)
 
-    async def __call__(self, request: HTTPConnection) -> str | None:
+    async def __call__(self, request: HTTPConnection) -> Given:
         """The request's token, or None. Raises HTTPException 401, if `auto_error`."""
         return self._token(request)
 
