@@ -90,7 +90,7 @@ async def let_go(x: Exchange) -> None:
     """Has a complete response sent, and gives the engine's memory for the exchange back."""
     flush = getattr(x, "flush", None)  # over an ASGI server
     if flush is not None:
-        await flush()
+        await flush(beside=True)
     else:
         await asyncio.sleep(0)  # what this step wrote goes out at its end
     x.leave()

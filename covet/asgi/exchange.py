@@ -434,10 +434,16 @@ class AsgiExchange(ScopeHead):
                 self._unsent -= len(message["body"])
                 self.tell()
 
-    async def flush(self) -> None:
-        """Waits until the server has taken everything. Raises what it raises."""
+    async def flush(self, *, beside: bool = False) -> None:
+        """Waits until the server has taken everything. Raises what it raises.
+
+        Args:
+            beside: a caller that is cancelled meanwhile does not take back what is left to send.
+        """
+        if beside and self.messages:
+            self._start_pump()
         if self._pump is not None:
-            await self._pump
+            await asyncio.shield(self._pump)
         await self._send_all()
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 import starlette.background
@@ -16,6 +17,7 @@ from pydantic import BaseModel
 from covet import BackgroundTasks, CovetPy, Depends, HTTPException, Request
 from covet.dispatch import to_response
 from covet.foreign import ForeignResponse
+from covet.testclient import TestClient
 from covet.testing.live import LiveServer
 
 from .support import answered
@@ -146,3 +148,55 @@ def test_incomplete_ones_are_answered_for(caplog: pytest.LogCaptureFixture) -> N
     start = {"type": "http.response.start", "status": 200, "headers": []}
     x = answered(to_response(Silent(start, {"type": "http.response.body", "body": b"a", "more_body": True}), 200))
     assert (x.sent, x.aborted) == (b"a", True)
+
+
+class Listening:
+    """Sends in a task group that ends as soon as the client goes, or is answered; sse-starlette's does so."""
+
+    status_code = 200
+
+    def __init__(self, chunks: int) -> None:
+        self.raw_headers: list[Any] = []
+        self.chunks = chunks
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async with anyio.create_task_group() as group:
+
+            async def listen() -> None:
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+                group.cancel_scope.cancel()
+
+            async def stream() -> None:
+                await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+                for n in range(self.chunks):
+                    await send({"type": "http.response.body", "body": b"%d " % n, "more_body": True})
+                await send({"type": "http.response.body", "body": b"end", "more_body": False})
+                group.cancel_scope.cancel()
+
+            group.start_soon(listen)
+            group.start_soon(stream)
+
+
+@pytest.mark.parametrize("around", ["nothing", "dispatch"])
+@pytest.mark.parametrize("chunks", [0, 1, 50])
+def test_who_listens_for_the_end_cancels_nothing_that_is_to_be_sent(chunks: int, around: str) -> None:
+    app = CovetPy()
+
+    @app.get("/")
+    async def listening() -> Any:
+        return Listening(chunks)
+
+    if around == "dispatch":
+
+        @app.middleware("http")
+        async def pass_on(request: Request, call_next: Any) -> Any:
+            return await call_next(request)
+
+    whole = b"".join(b"%d " % n for n in range(chunks)) + b"end"
+    answer = asyncio.run(called(app, scope_of("/")))
+    assert (answer.status, answer.body, answer.raised) == (200, whole, None)
+    assert answer.messages[-1]["more_body"] is False
+    assert TestClient(app).get("/").content == whole
+    with LiveServer(app) as server:
+        assert httpx.get(server.url).content == whole
