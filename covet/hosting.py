@@ -11,7 +11,7 @@ class HostMiddleware:
     """Looks at the Host field before the application does.
 
     Args:
-        app: the application for all other hosts.
+        app: the application for all other hosts, whose exception handlers count for these too.
         hosts: the routes by host; the first one that fits counts.
     """
 
@@ -27,6 +27,21 @@ class HostMiddleware:
                 if params is not None:
                     params = {**scope.get("path_params", {}), **params}
                     scope.update(path_params=params, route=host, endpoint=host.app)
-                    await app(scope, receive, send)
+                    await self._serve(app, scope, receive, send)
                     return
         await self._app(scope, receive, send)
+
+    async def _serve(self, app: Any, scope: Any, receive: Any, send: Any) -> None:
+        started = False
+
+        async def noting(message: Any) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await app(scope, receive, noting)
+        except Exception as error:
+            if started or scope["type"] != "http":
+                raise
+            await self._app.recover(scope, receive, send, error)

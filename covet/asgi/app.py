@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, cast
 from covet.asgi.exchange import JSON, AsgiExchange
 from covet.asgi.request import AsgiContext
 from covet.asgi.router import Match, Router
-from covet.asgi.serving import complete
+from covet.asgi.serving import answer_with, complete
 from covet.asgi.socket import AsgiSocket
 from covet.concurrency import set_threads
 from covet.config import Settings
 from covet.core import Exchange, pack_fields
+from covet.dispatch import Dispatcher
 from covet.encoders import encode
 from covet.exceptions import RAISED, RequestValidationError, is_http_exception
 from covet.handlers import HandlerTable
@@ -50,6 +51,7 @@ class Version:
     """
 
     def __init__(self, app: "CovetPy", settings: Settings, placement: Placement) -> None:
+        self._settings = settings
         self._guarded = bool(placement)
         self._raises = bool(placement.outer)
         self._routes = tuple(app.routes)
@@ -122,6 +124,12 @@ class Version:
     def fail(self, x: Exchange, error: BaseException) -> Any:
         """Answers an exception that no middleware has taken; a coroutine if that takes waiting."""
         return self._calls.fail(x, error)
+
+    async def recover(self, x: AsgiExchange, error: Exception) -> None:
+        """Answers an exception as those inside of the middleware are. Raises it if nobody handles it."""
+        handlers = self._context.app.exception_handlers
+        dispatcher = Dispatcher(self._context, handlers, {}, debug=self._settings.debug)
+        await answer_with(x, await dispatcher.recover(cast(Exchange, x), error))
 
     async def _handle(self, x: AsgiExchange) -> None:
         """From a handler to its answer, as the native runner does it."""
@@ -249,6 +257,12 @@ class AsgiApplication:
             await self.current().serve_socket(x)
         else:
             raise ValueError(f"a CovetPy application does not know ASGI scopes of type {kind!r}")
+
+    async def recover(self, scope: Scope, receive: Receive, send: Send, error: Exception) -> None:
+        """Answers an exception as those inside of the middleware are. Raises it if nobody handles it."""
+        x = AsgiExchange(scope, receive, send)
+        x.lifespan_state, x.shares_state = scope.get("state", self.state), True
+        await complete(x, self.current().recover(x, error))
 
     def use(self, settings: Settings) -> None:
         """Serves with these settings."""

@@ -22,11 +22,15 @@ class Inside:
     """
 
     def __init__(self, application: "AsgiApplication") -> None:
-        self._serve = application.inside
+        self._application = application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one ASGI 3 connection."""
-        await self._serve(scope, receive, send)
+        await self._application.inside(scope, receive, send)
+
+    async def recover(self, scope: Scope, receive: Receive, send: Send, error: Exception) -> None:
+        """Answers an exception of what stands beside the routes as one of theirs. Raises it if nobody handles it."""
+        await self._application.recover(scope, receive, send, error)
 
 
 class Stack:

@@ -11,6 +11,9 @@ from uuid import UUID
 import anyio
 import anyio.from_thread
 import pytest
+import starlette.exceptions
+import starlette.responses
+import starlette.routing
 
 from .frameworks import framework
 
@@ -798,3 +801,72 @@ def test_from_a_thread_to_the_loop(package: str, around: str) -> None:
     assert sorted(seen) == [[6, True], [8, True]]
     # On another loop, from threads that have served the first one.
     assert client_of(app, package).get("/pool").json() == [[10, True], [12, True]]
+
+
+@pytest.mark.parametrize("around", ["nothing", "dispatch", "asgi"])
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("place", ["host", "mount"])
+def test_what_a_router_of_starlettes_raises(package: str, around: str, own: bool, place: str) -> None:
+    """It is handled as what the routes raise, wherever the router stands."""
+    f, app = framework(package), of(package, "FastAPI")()
+
+    class Trouble(Exception):
+        pass
+
+    async def fine(request: Any) -> Any:
+        return starlette.responses.PlainTextResponse("fine")
+
+    async def raises(request: Any) -> Any:
+        raise {"tea": starlette.exceptions.HTTPException(418, "tea"), "trouble": Trouble(), "key": KeyError()}[
+            request.path_params["kind"]
+        ]
+
+    routes = [starlette.routing.Route("/fine", fine), starlette.routing.Route("/raises/{kind}", raises)]
+    router = starlette.routing.Router(routes)
+    if place == "host":
+        app.host("example.org", router)
+    else:
+        app.mount("/below", router)
+    statuses = []
+
+    async def noting(request: Any, call_next: Any) -> Any:
+        response = await call_next(request)
+        statuses.append(response.status_code)
+        return response
+
+    if around == "dispatch":
+        app.middleware("http")(noting)
+    if around == "asgi":
+        app.add_middleware(Passing)
+    if own:
+
+        @app.exception_handler(404)
+        async def unknown(request: Any, error: Any) -> Any:
+            return f.JSONResponse({"own": error.detail}, status_code=404)
+
+        @app.exception_handler(Trouble)
+        async def trouble(request: Any, error: Any) -> Any:
+            return f.JSONResponse({"own": "trouble"}, status_code=409)
+
+    base = "http://example.org" if place == "host" else "http://testserver/below"
+    client = client_of(app, package)
+    answers = [client.get(base + path) for path in ("/fine", "/nowhere", "/raises/tea")]
+    answers.append(client.post(base + "/fine"))
+    found = [(answer.status_code, answer.text) for answer in answers]
+    assert found == [
+        (200, "fine"),
+        (404, '{"own":"Not Found"}' if own else '{"detail":"Not Found"}'),
+        (418, '{"detail":"tea"}'),
+        (405, '{"detail":"Method Not Allowed"}'),
+    ]
+    if around == "dispatch":
+        assert statuses == [200, 404, 418, 405]
+    if own:
+        assert client.get(base + "/raises/trouble").json() == {"own": "trouble"}
+    else:
+        with pytest.raises(Trouble):
+            client.get(base + "/raises/trouble")
+    with pytest.raises(KeyError):
+        client.get(base + "/raises/key")
+    client = client_of(app, package, raise_server_exceptions=False)
+    assert client.get(base + "/raises/key").text == "Internal Server Error"
