@@ -70,8 +70,7 @@ def _general(target: Handler, parameters: Sequence[Parameter], request_of: Reque
             values[i] = request_of(x) if parameter.source == "request" else parameter.extract(x, errors)
         if errors:
             raise RequestValidationError(errors)
-        named = {p.name: value for p, value in zip(parameters, values, strict=True) if p.keyword}
-        return target(*(v for p, v in zip(parameters, values, strict=True) if not p.keyword), **named)
+        return target(**{p.name: value for p, value in zip(parameters, values, strict=True)})
 
     return call
 
@@ -83,7 +82,10 @@ def code_of(source: str) -> CodeType:
 
 
 def _generated(target: Handler, parameters: Sequence[Parameter], request_of: RequestOf, general: Call) -> Call:
-    """Compiles the function of a route. Parameters are numbered in it, so no name of theirs is part of the code."""
+    """Compiles the function of a route. Of the user's names only those of parameters are part of the code.
+
+    Decorators look for arguments by name, so all are given by name, as in FastAPI.
+    """
     names: dict[str, Any] = {
         "BAD": BAD, "MISSING": MISSING, "Invalid": Invalid,
         "general": general, "request_of": request_of, "target": target,
@@ -93,7 +95,7 @@ def _generated(target: Handler, parameters: Sequence[Parameter], request_of: Req
         names[f"name{i}"], names[f"default{i}"] = parameter.name, parameter.default
         names[f"convert{i}"] = parameter.convert
         lines += _lines(i, parameter)
-        arguments.append(f"{parameter.name}=v{i}" if parameter.keyword else f"v{i}")
+        arguments.append(f"{parameter.name}=v{i}")
     source = "\n    ".join(["def call(x):", *lines, f"return target({', '.join(arguments)})", ""])
     exec(code_of(source), names)
     call: Call = names["call"]

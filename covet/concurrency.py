@@ -175,7 +175,7 @@ def set_threads(size: int) -> None:
     _pool.size = _entering.size = size
 
 
-async def run_in_threadpool(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def run_in_threadpool(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Calls a blocking function in a thread and waits for its result.
 
     The function sees the caller's context variables. Cancelling the call does

@@ -51,7 +51,6 @@ class Parameter:
         convert: the conversion of one text.
         many: a list of all values of the name.
         default: MISSING if the parameter is required.
-        keyword: the handler gets it by name.
     """
 
     name: str
@@ -61,7 +60,6 @@ class Parameter:
     convert: Convert = to_str
     many: bool = False
     default: Any = MISSING
-    keyword: bool = False
 
     def extract(self, x: Exchange, errors: Errors) -> Any:
         """The parameter's value; what is wrong is added to `errors`."""
@@ -108,7 +106,6 @@ def plain_parameters(handler: Callable[..., Any], path_names: Sequence[str], rou
         DeclarationError: a parameter can never come from a request.
     """
     parameters = []
-    by_name = not _is_plain(handler)
     for declared in inspect.signature(handler).parameters.values():
         where = f"{route}: parameter {declared.name!r}"
         if declared.kind in (declared.VAR_POSITIONAL, declared.VAR_KEYWORD):
@@ -120,15 +117,8 @@ def plain_parameters(handler: Callable[..., Any], path_names: Sequence[str], rou
         plain = _plain(declared, annotation, declared.name in path_names)
         if plain is None:
             return None
-        parameter = _parameter(plain, annotation, path_names, where)
-        parameter.keyword |= by_name
-        parameters.append(parameter)
+        parameters.append(_parameter(plain, annotation, path_names, where))
     return parameters
-
-
-def _is_plain(handler: Callable[..., Any]) -> bool:
-    """Whether arguments in order get to the same parameters as arguments by name: nothing stands around a function."""
-    return inspect.isfunction(handler) and not hasattr(handler, "__wrapped__") and not hasattr(handler, "__signature__")
 
 
 def _plain(declared: inspect.Parameter, annotation: Any, in_path: bool) -> inspect.Parameter | None:
@@ -191,11 +181,10 @@ def _nonlocals(function: Any) -> dict[str, Any]:
 
 def _parameter(declared: inspect.Parameter, annotation: Any, path_names: Sequence[str], where: str) -> Parameter:
     bare, metas = _without_extras(annotation)
-    keyword = declared.kind is declared.KEYWORD_ONLY
     if isinstance(bare, type) and issubclass(bare, Request):
-        return Parameter(declared.name, "request", keyword=keyword)
+        return Parameter(declared.name, "request")
     in_path = declared.name in path_names
-    parameter = Parameter(declared.name, "path" if in_path else "query", keyword=keyword)
+    parameter = Parameter(declared.name, "path" if in_path else "query")
     if get_origin(bare) is list or bare is list:
         if in_path:
             raise DeclarationError(f"{where}: a list cannot come from the path")

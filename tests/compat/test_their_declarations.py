@@ -6,7 +6,11 @@ from typing import Annotated, Any
 
 import fastapi
 import fastapi.security
+import httpx
 import pytest
+
+import covet
+from covet.testing import LiveServer
 
 from .frameworks import framework
 from .test_details import client_of
@@ -186,6 +190,55 @@ def test_decorators_see_arguments_by_name(package: str) -> None:
     assert client.get("/named/1").json() == ["a", "b"]
     assert client.get("/asks?a=3").json() == ["/asks", 3]
     assert client.get("/signed?b=5").json() == [["b", 5]]
+
+
+@PACKAGES
+def test_arguments_have_any_name(package: str) -> None:
+    fw = framework(package)
+    app = fw.FastAPI()
+
+    @app.get("/blocking")
+    def blocking(func: int = 1, self: int = 2, x: int = 3, target: int = 4) -> Any:
+        return [func, self, x, target]
+
+    @app.get("/async")
+    async def asynchronous(func: int = 1, x: int = 2, v1: int = 3, general: int = 4) -> Any:
+        return [func, x, v1, general]
+
+    @app.get("/in-order")
+    async def in_order(a: int = 1, /) -> Any:
+        return a
+
+    client = client_of(app, package, raise_server_exceptions=False)
+    assert client.get("/blocking?func=5").json() == [5, 2, 3, 4]
+    assert client.get("/async?v1=5").json() == [1, 2, 5, 4]
+    assert client.get("/in-order").status_code == 500
+
+
+def test_the_engine_gives_arguments_by_name() -> None:
+    app = covet.CovetPy()
+
+    def owner_only(handler: Any) -> Any:
+        @functools.wraps(handler)
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            if kwargs["user_id"] != 1 or kwargs["request"].method != "GET":
+                raise covet.HTTPException(403)
+            return await handler(*args, **kwargs)
+
+        return wrapper
+
+    @app.get("/users/{user_id}")
+    @owner_only
+    async def read_user(user_id: int, request: covet.Request) -> Any:
+        return user_id
+
+    @app.get("/blocking/{func}")
+    def blocking(func: int) -> Any:
+        return func
+
+    with LiveServer(app) as server, httpx.Client(base_url=server.url) as client:
+        assert [client.get(f"/users/{n}").status_code for n in (1, 2)] == [200, 403]
+        assert client.get("/blocking/3").json() == 3
 
 
 @PACKAGES
