@@ -1,4 +1,4 @@
-"""Constraints that are written as `msgspec.Meta`, for types that pydantic validates."""
+"""Constraints that are written as `msgspec.Meta` or as declarations within a type, for what pydantic validates."""
 
 import operator
 import types
@@ -7,19 +7,21 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 
+from covet.params import FieldDeclaration
+
 CONSTRAINTS = ("gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length", "max_length")
 TEXTS = ("title", "description", "examples")
 
 
 def for_pydantic(annotation: Any) -> Any:
-    """The annotation with pydantic's Field in the place of each `msgspec.Meta`, however deep it stands."""
+    """The annotation with pydantic's Field in the place of each Meta and declaration, however deep it stands."""
     arguments = get_args(annotation)
     if not arguments:
         return annotation
     origin: Any = get_origin(annotation)
     if origin is Annotated:
         kind, *extras = arguments
-        found = (for_pydantic(kind), *(_field(extra) if isinstance(extra, msgspec.Meta) else extra for extra in extras))
+        found = (for_pydantic(kind), *map(_extra, extras))
         return annotation if _same(found, arguments) else Annotated[found]
     found = tuple(map(for_pydantic, arguments))
     if _same(found, arguments):
@@ -29,6 +31,16 @@ def for_pydantic(annotation: Any) -> Any:
 
 def _same(some: tuple[Any, ...], others: tuple[Any, ...]) -> bool:
     return all(one is other for one, other in zip(some, others, strict=True))
+
+
+def _extra(extra: Any) -> Any:
+    if isinstance(extra, msgspec.Meta):
+        return _field(extra)
+    if isinstance(extra, FieldDeclaration):
+        from pydantic import Field
+
+        return Field(**extra.options)
+    return extra
 
 
 def _field(meta: msgspec.Meta) -> Any:

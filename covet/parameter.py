@@ -137,6 +137,8 @@ def _plain(declared: inspect.Parameter, annotation: Any, in_path: bool) -> inspe
         return None
     if not all(isinstance(extra, (msgspec.Meta, FieldDeclaration, str)) for extra in extras):
         return None
+    if _has_unknown_extras(get_args(annotation)[0] if extras else annotation):
+        return None
     found, _ = _without_extras(annotation)
     if isinstance(found, type) and issubclass(found, Request):
         return declared if not declarations else None
@@ -145,6 +147,16 @@ def _plain(declared: inspect.Parameter, annotation: Any, in_path: bool) -> inspe
         found, _ = _without_extras(get_args(found)[0] if get_args(found) else str)
         return declared if declarations and _converter(found) is not None else None
     return declared if _converter(found) is not None else None
+
+
+def _has_unknown_extras(annotation: Any) -> bool:
+    """Whether an `Annotated` somewhere in a type says what only pydantic understands."""
+    if isinstance(annotation, typing.NewType):
+        return _has_unknown_extras(annotation.__supertype__)
+    kinds, extras = get_args(annotation), tuple[Any, ...]()
+    if get_origin(annotation) is Annotated:
+        kinds, extras = kinds[:1], kinds[1:]
+    return not all(isinstance(extra, (msgspec.Meta, str)) for extra in extras) or any(map(_has_unknown_extras, kinds))
 
 
 def _adds_nothing(declaration: Any, in_path: bool) -> bool:

@@ -2,12 +2,13 @@
 
 import functools
 import inspect
-from typing import Annotated, Any
+from typing import Annotated, Any, NewType
 
 import fastapi
 import fastapi.security
 import httpx
 import pytest
+from pydantic import AfterValidator, Field
 
 import covet
 from covet.testing import LiveServer
@@ -255,3 +256,35 @@ def test_the_type_of_what_a_dependency_gives_need_not_be_known(package: str) -> 
     read.__annotations__["db"] = "Session"
     app.get("/")(read)
     assert client_of(app, package).get("/").json() == ["session", 1]
+
+
+def never(value: Any) -> Any:
+    raise ValueError("no")
+
+
+@PACKAGES
+@pytest.mark.parametrize("whose", ["field", "own", "checked", "items", "new type"])
+@pytest.mark.parametrize("required", [True, False])
+def test_constraints_within_a_type_count(package: str, whose: str, required: bool) -> None:
+    fw = framework(package)
+    big = Annotated[int, Field(ge=7)]
+    annotation: Any = {
+        "field": big | None,
+        "own": Annotated[int, fw.Query(ge=7)] | None,
+        "checked": Annotated[int, AfterValidator(never)] | None,
+        "items": Annotated[list[big], fw.Query()],  # type: ignore[valid-type]
+        "new type": NewType("N", big),  # type: ignore[valid-newtype]
+    }[whose]
+    app = fw.FastAPI()
+
+    async def read(q: Any) -> Any:
+        return q
+
+    read.__annotations__["q"] = annotation
+    if not required:
+        read.__defaults__ = (None,)
+    app.get("/")(read)
+    client = client_of(app, package)
+    assert client.get("/?q=1").status_code == 422
+    assert client.get("/?q=8").status_code == (422 if whose == "checked" else 200)
+    assert client.get("/").status_code == (422 if required else 200)
