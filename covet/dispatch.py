@@ -16,6 +16,7 @@ from covet.exceptions import (
     RequestValidationError,
     ValidationException,
     is_http_exception,
+    is_like,
 )
 from covet.handlers import HAVE_ANSWERS, ExceptionHandler, ExceptionHandlers, HandlerTable
 from covet.requests import Context, Request
@@ -145,7 +146,7 @@ class Dispatcher:
     def _find(self, error: BaseException) -> tuple[ExceptionHandler | None, bool]:
         """The handler of an exception, and whether it has an answer before it has come through all middleware."""
         handler = self._handlers.find(error)
-        has_answer = isinstance(error, HAVE_ANSWERS) or is_http_exception(error)
+        has_answer = any(is_like(error, kind) for kind in HAVE_ANSWERS) or is_http_exception(error)
         return handler, has_answer or (handler is not None and handler not in self._handlers.outermost)
 
     def _locate(self, x: Exchange, error: BaseException) -> None:
@@ -242,7 +243,7 @@ class Dispatcher:
             if error.status_code in NO_BODY:
                 return Response(None, error.status_code, headers)
             return JSONResponse({"detail": error.detail}, error.status_code, headers)
-        if isinstance(error, RequestValidationError):
+        if is_like(error, RequestValidationError):
             from covet.encoders import jsonable_encoder
 
             return JSONResponse({"detail": jsonable_encoder(error.errors())}, 422)
@@ -262,7 +263,7 @@ class Dispatcher:
             if error.status_code in NO_BODY:
                 return Response(None, error.status_code, headers)
             return problem(error.status_code, error.detail, instance=x.path, headers=headers)
-        if isinstance(error, RequestValidationError):
+        if is_like(error, RequestValidationError):
             return problem(422, error.errors(), instance=x.path)
         if isinstance(error, ClientDisconnect):
             return problem(400, str(error), instance=x.path)

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, TypedDict, TypeGuard
+from typing import Any, TypedDict, TypeGuard, TypeVar
+
+E = TypeVar("E", bound=BaseException)
 
 
 class HTTPException(Exception):
@@ -54,6 +56,22 @@ def is_http_exception(error: BaseException) -> "TypeGuard[HTTPException]":
 
 RAISED = (Exception, SystemExit, KeyboardInterrupt)
 """What an application's code may raise and is answered: its sys.exit() ends a request, not the server."""
+
+
+def is_like(error: BaseException, own: type[E]) -> TypeGuard[E]:
+    """Whether an exception is of one of our classes, or of FastAPI's or Starlette's class of the same name.
+
+    Args:
+        error: the exception.
+        own: one of our classes, which works as theirs does.
+    """
+    return isinstance(error, own) or any(is_like_class(kind, own) for kind in type(error).__mro__)
+
+
+def is_like_class(kind: type, own: type[BaseException]) -> bool:
+    """Whether a class is one of ours, or FastAPI's or Starlette's of the same name."""
+    named = kind.__name__ == own.__name__ and kind.__module__ in ("fastapi.exceptions", "starlette.exceptions")
+    return kind is own or named
 
 
 class WebSocketException(Exception):

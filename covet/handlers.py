@@ -9,6 +9,7 @@ from covet.exceptions import (
     RequestValidationError,
     is_http_exception,
     is_http_exception_class,
+    is_like_class,
 )
 from covet.requests import Request
 
@@ -31,6 +32,8 @@ class HandlerTable:
         self._by_class = {key: handler for key, handler in handlers.items() if not isinstance(key, int)}
         of_http = (handler for key, handler in self._by_class.items() if is_http_exception_class(key))
         self._of_http_exceptions = next(of_http, None)
+        of_misfits = (handler for key, handler in self._by_class.items() if is_like_class(key, RequestValidationError))
+        self._of_misfits = next(of_misfits, None)
         self.outermost = (self._by_class.get(Exception), self._by_status.get(500))
         """What answers whatever nobody else does."""
 
@@ -49,6 +52,8 @@ class HandlerTable:
             if of_http and is_http_exception_class(kind):
                 # A handler for another framework's class takes ours too, and the other way round.
                 return self._of_http_exceptions
+            if is_like_class(kind, RequestValidationError):
+                return self._of_misfits
             if kind in HAVE_ANSWERS:
                 return None  # a handler for Exception does not take what has an answer of its own
         return self._by_status.get(500)

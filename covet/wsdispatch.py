@@ -16,6 +16,7 @@ from covet.exceptions import (
     WebSocketException,
     WebSocketRequestValidationError,
     is_http_exception,
+    is_like,
 )
 from covet.modelfield import Errors
 from covet.requests import Context
@@ -196,9 +197,9 @@ async def _failed(websocket: WebSocket, error: BaseException, handlers: Exceptio
         result = own(websocket, error) if inspect.iscoroutinefunction(own) else run_in_threadpool(own, websocket, error)
         await result
         await _finish(websocket)
-    elif isinstance(error, WebSocketException):
+    elif is_like(error, WebSocketException):
         await _give_up(websocket, error.code, FORBIDDEN, error.reason)
-    elif isinstance(error, WebSocketRequestValidationError):
+    elif is_like(error, WebSocketRequestValidationError):
         await _give_up(websocket, POLICY, FORBIDDEN, encode(error.errors()).decode())
     elif is_http_exception(error):
         if websocket.application_state is WebSocketState.CONNECTING:

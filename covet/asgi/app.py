@@ -17,7 +17,7 @@ from covet.config import Settings
 from covet.core import Exchange, pack_fields
 from covet.dispatch import Dispatcher
 from covet.encoders import encode
-from covet.exceptions import RAISED, RequestValidationError, is_http_exception
+from covet.exceptions import RAISED, RequestValidationError, is_http_exception, is_like
 from covet.handlers import HandlerTable
 from covet.interfaces.answers import plain_answer, toggled
 from covet.interfaces.native import calls_of, param_names
@@ -290,7 +290,7 @@ class AsgiApplication:
         """Whether an exception is answered inside of the middleware."""
         table = HandlerTable(self.app.exception_handlers)
         found = table.find(error)
-        known = is_http_exception(error) or isinstance(error, RequestValidationError)
+        known = is_http_exception(error) or is_like(error, RequestValidationError)
         return known or (found is not None and found not in table.outermost)
 
     async def _answer(self, x: AsgiExchange) -> None:

@@ -1,5 +1,6 @@
 """FastAPI's own declarations in an application that has changed its imports only in part, and decorated handlers."""
 
+import asyncio
 import functools
 import inspect
 from typing import Annotated, Any, NewType
@@ -9,6 +10,7 @@ import fastapi.security
 import httpx
 import pytest
 from pydantic import AfterValidator, Field
+from typing_extensions import TypeAliasType
 
 import covet
 from covet.testing import LiveServer
@@ -256,6 +258,125 @@ def test_the_type_of_what_a_dependency_gives_need_not_be_known(package: str) -> 
     read.__annotations__["db"] = "Session"
     app.get("/")(read)
     assert client_of(app, package).get("/").json() == ["session", 1]
+
+
+def test_they_count_wherever_they_stand() -> None:
+    named: Any = TypeAliasType("named", Annotated[str, fastapi.Depends(refuse)])  # type: ignore[misc]
+    number: Any = TypeAliasType("number", Annotated[int, fastapi.Query(ge=7)])  # type: ignore[misc]
+
+    async def by_name(u: named) -> Any:
+        return "secret"
+
+    async def number_by_name(q: number) -> Any:
+        return q
+
+    async def with_examples(
+        q: Annotated[int, fastapi.Query(openapi_examples={"a": {"value": 1}}, title="T", deprecated=True)] = 1,
+        r: Annotated[int, fastapi.Query(json_schema_extra={"x": 1})] = 2,
+    ) -> Any:
+        return [q, r]
+
+    def build(fw: Any, app: Any) -> Any:
+        for handler in (by_name, number_by_name, with_examples):
+            app.get(f"/{handler.__name__}")(handler)
+        return [
+            ("GET", f"/{name}{query}", {})
+            for name in ("by_name", "number_by_name", "with_examples")
+            for query in ("", "?u=x", "?q=1", "?q=9")
+        ]
+
+    assert answers("fastapi", build) == answers("covet", build)
+
+
+@pytest.mark.filterwarnings("ignore:`example` has been deprecated")
+def test_their_example_is_in_the_document() -> None:
+    async def read(q: Annotated[int, fastapi.Query(example=3)] = 1) -> Any:
+        return q
+
+    def build(fw: Any, app: Any) -> Any:
+        app.get("/")(read)
+        return []
+
+    assert answers("fastapi", build) == answers("covet", build)
+
+
+def test_their_uploads_are_ours() -> None:
+    async def take(
+        a: fastapi.UploadFile,
+        b: fastapi.UploadFile | None = None,
+        c: list[fastapi.UploadFile] = fastapi.File([]),  # noqa: B008
+    ) -> Any:
+        return [(await a.read()).decode(), b and b.filename, [each.filename for each in c]]
+
+    def build(fw: Any, app: Any) -> Any:
+        app.post("/")(take)
+        files = [("a", ("n", b"xx")), ("b", ("m", b"y")), ("c", ("o", b"z")), ("c", ("p", b"z"))]
+        return [("POST", "/", {"files": files}), ("POST", "/", {"files": files[:1]}), ("POST", "/", {})]
+
+    assert answers("fastapi", build) == answers("covet", build)
+
+
+@PACKAGES
+def test_a_limit_of_theirs_counts_for_all_that_share_it(package: str) -> None:
+    fw = framework(package)
+    app = fw.FastAPI()
+    under_way: list[int] = []
+    most = []
+
+    async def limited() -> None:
+        under_way.append(1)
+        most.append(len(under_way))
+        await asyncio.sleep(0.01)
+        under_way.pop()
+
+    shared = fastapi.Depends(limited, max_concurrency=1)
+
+    @app.get("/a")
+    async def a(x: Any = shared) -> None: ...
+
+    @app.get("/b")
+    async def b(x: Annotated[Any, shared]) -> None: ...
+
+    async def ask() -> None:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            await asyncio.gather(*(client.get(path) for path in ("/a", "/b", "/a", "/b")))
+
+    asyncio.run(ask())
+    assert most == [1, 1, 1, 1]
+
+
+@PACKAGES
+@pytest.mark.parametrize("handled", [False, True])
+def test_their_exceptions_are_answers(package: str, handled: bool) -> None:
+    fw = framework(package)
+    app = fw.FastAPI()
+
+    async def mine(request: Any, error: Any) -> Any:
+        return fw.PlainTextResponse(str(len(error.errors())), 418)
+
+    if handled:
+        app.exception_handler(fastapi.exceptions.RequestValidationError)(mine)
+
+    @app.get("/raised")
+    async def raised() -> None:
+        raise fastapi.exceptions.RequestValidationError([{"loc": ["a"], "msg": "m", "type": "t"}])
+
+    @app.get("/declared")
+    async def declared(q: int) -> None: ...
+
+    @app.websocket("/socket")
+    async def socket(websocket: fastapi.WebSocket) -> None:
+        await websocket.accept()
+        raise fastapi.WebSocketException(1007, "no")
+
+    client = client_of(app, package)
+    raises = client.get("/raised")
+    assert raises.status_code == client.get("/declared?q=a").status_code == (418 if handled else 422)
+    assert raises.text == ("1" if handled else '{"detail":[{"loc":["a"],"msg":"m","type":"t"}]}')
+    with client.websocket_connect("/socket") as connection, pytest.raises(Exception) as caught:
+        connection.receive_text()
+    assert (caught.value.code, caught.value.reason) == (1007, "no")  # type: ignore[attr-defined]
 
 
 def never(value: Any) -> Any:
