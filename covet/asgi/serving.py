@@ -7,6 +7,7 @@ from typing import cast
 
 from covet.asgi.exchange import AsgiExchange, ResponseAborted
 from covet.core import Exchange
+from covet.exceptions import RAISED
 from covet.responses import Response
 
 
@@ -28,7 +29,7 @@ async def complete(
     assert task is not None
     cancellations = task.cancelling()
     try:
-        await work
+        await _done(x, work)
         if x.interrupted:
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(0)  # a handler that did not wait any more has not taken it
@@ -48,6 +49,17 @@ async def complete(
                 raise x.cause
             raise ResponseAborted("Caught handled exception, but response already started.") from x.cause
         raise ResponseAborted(f"the response to {x.method} {x.path} was given up") from x.cause
+
+
+async def _done(x: AsgiExchange, work: Awaitable[None]) -> None:
+    """Does the work. Raises what it raises, once what has been answered before is sent."""
+    try:
+        await work
+    except RAISED:
+        if x.started:
+            x.abort()
+            await x.flush()
+        raise
 
 
 async def answer_with(x: AsgiExchange, response: Response) -> None:

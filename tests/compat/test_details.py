@@ -866,3 +866,30 @@ def test_what_a_hosts_router_of_starlettes_raises(package: str, around: str, own
         client.get(base + "/raises/key")
     client = client_of(app, package, raise_server_exceptions=False)
     assert client.get(base + "/raises/key").text == "Internal Server Error"
+
+
+@pytest.mark.parametrize("chunks", [0, 1, 3, 40])
+@pytest.mark.parametrize("around", ["", "d", "a", "ad", "da", "dad", "add"])
+def test_a_stream_that_fails_without_waiting(package: str, around: str, chunks: int) -> None:
+    """What it has given before is sent, whatever middleware there is: dispatch functions and ASGI, innermost first."""
+    f = framework(package)
+    app = f.FastAPI()
+
+    async def numbers() -> AsyncIterator[str]:
+        for number in range(chunks):
+            yield f"{number} "
+        raise KeyError("midway")
+
+    @app.get("/")
+    async def read() -> Any:
+        return f.StreamingResponse(numbers())
+
+    for kind in around:
+        if kind == "d":
+            app.middleware("http")(pass_on)
+        else:
+            app.add_middleware(Passing)
+    response = client_of(app, package, raise_server_exceptions=False).get("/")
+    assert (response.status_code, response.text) == (200, "".join(f"{number} " for number in range(chunks)))
+    with pytest.raises(KeyError, match="midway"):
+        client_of(app, package).get("/")
