@@ -58,6 +58,7 @@ def test_checks_of_all_kinds() -> None:
         ({"status": "degraded", "lag": 5}, {"status": "degraded", "lag": 5}),
         (OSError("password=secret"), {"status": "unavailable", "error": "OSError"}),
         ("fine", {"status": "unavailable", "error": "TypeError"}),
+        (SystemExit(3), {"status": "unavailable", "error": "RuntimeError"}),
     ],
 )
 def test_checks_that_fail(result: Any, shown: Any, caplog: pytest.LogCaptureFixture) -> None:
@@ -69,7 +70,7 @@ def test_checks_that_fail(result: Any, shown: Any, caplog: pytest.LogCaptureFixt
 
     @app.health_check
     def fails() -> Any:
-        if isinstance(result, Exception):
+        if isinstance(result, BaseException):
             raise result
         return result
 
