@@ -21,7 +21,7 @@ import click
 import httpx
 import pytest
 from pages import ROOT, Block, all_blocks, all_pages
-from serving import served
+from serving import Server, served
 
 from covet.cli.commands import main
 
@@ -60,15 +60,6 @@ def blocks(*languages: str) -> pytest.MarkDecorator:
     found = all_blocks(*languages)
     assert found
     return pytest.mark.parametrize("block", found, ids=lambda block: block.name)
-
-
-def check_command(arguments: list[str]) -> None:
-    """Has the real parser read what follows `covet`."""
-    group = main.make_context("covet", list(arguments))
-    assert isinstance(main, click.Group)
-    name, command, rest = main.resolve_command(group, list(arguments))
-    assert command is not None
-    command.make_context(name, rest, parent=group)
 
 
 def test_no_block_is_forgotten() -> None:
@@ -144,18 +135,30 @@ def serve(words: list[str], folder: Path, environment: dict[str, str]) -> None:
         port = probe.getsockname()[1]
     if words[0] != "covet":
         pytest.importorskip(words[0])
+    path = environment.get("COVET_UDS")
     # Of an option that is given twice the last one counts.
-    command = [sys.executable, "-m", *words, "--host", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=folder, env=environment)
+    address = [] if path else ["--host", "127.0.0.1", "--port", str(port)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", *words, *address],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    server = Server(process)
     try:
-        while True:
-            assert process.poll() is None, f"{words} has ended with exit code {process.returncode}"
-            with suppress(httpx.TransportError):
-                assert httpx.get(f"http://127.0.0.1:{port}/").json() == "served"
-                break
+        with httpx.Client(transport=httpx.HTTPTransport(uds=path)) as client:
+            while True:
+                assert process.poll() is None, f"{words} has ended with exit code {process.returncode}:\n{server.log}"
+                with suppress(httpx.TransportError):
+                    assert client.get(f"http://127.0.0.1:{port}/").json() == "served"
+                    break
+                time.sleep(0.05)
+        while words[0] == "covet" and "Covet running on" not in server.log:
             time.sleep(0.05)
         process.terminate()
-        assert process.wait(30) == 0 or words[0] != "covet"
+        assert process.wait(30) == 0 or words[0] != "covet", server.log
     finally:
         process.kill()
         process.wait()
@@ -208,21 +211,22 @@ def test_texts_are_drawings(block: Block) -> None:
 
 
 @blocks("ini")
-def test_units_start_what_there_is(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_units_start_what_there_is(block: Block, tmp_path: Path) -> None:
     page = block.page.read_text("utf-8") + (ROOT / "docs" / "cli.md").read_text("utf-8")
     run = main.get_command(click.Context(main), "run")
     assert run is not None
     known = {f"COVET_{option.name}".upper() for option in run.params}
+    environment = dict(os.environ)
     for line in re.findall(r"^Environment=(.*)", block.text, re.MULTILINE):
         for name, _, value in (each.partition("=") for each in shlex.split(line)):
             assert name in known if name.startswith("COVET_") else f'"{name}"' in page or f"`{name}`" in page
-            monkeypatch.setenv(name, value)  # so that the parser reads the values, too
+            environment[name] = value.replace("/run/library", str(tmp_path))
     unit = configparser.ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[assignment]
     unit.read_string(block.text)
     program, *arguments = shlex.split(unit["Service"]["ExecStart"])
     assert Path(program).name == "covet"
-    check_command(arguments)
+    run_command(["covet", *arguments], tmp_path, environment)
     if shutil.which("systemd-analyze"):
         file = tmp_path / "library.service"
         file.write_text(block.text.replace(program, sys.executable), "utf-8")
@@ -244,12 +248,12 @@ def test_configurations_of_nginx_are_complete(block: Block, tmp_path: Path) -> N
 
 
 @blocks("dockerfile")
-def test_images_run_what_there_is(block: Block) -> None:
+def test_images_run_what_there_is(block: Block, tmp_path: Path) -> None:
     instructions = [line.split(maxsplit=1) for line in block.text.splitlines()]
     assert {name for name, _ in instructions} <= INSTRUCTIONS
-    program, *arguments = json.loads(dict(instructions)["CMD"])
-    assert program == "covet"
-    check_command(arguments)
+    command = json.loads(dict(instructions)["CMD"])
+    assert command[0] == "covet"
+    run_command(command, tmp_path, dict(os.environ))
 
 
 @blocks("json")
