@@ -22,7 +22,7 @@ PYTHON_SOURCES := covet benchmarks examples tests pybind _build setup.py
 # Only the first line of a recipe that needs them costs anything: both are expanded when used.
 PYTHON = $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
-MISSING_TOOLS = $(shell for t in chromium curl redis-server strace wrk; do command -v $$t >/dev/null || echo $$t; done; \
+MISSING_TOOLS = $(shell for t in chromium curl nginx redis-server strace wrk; do command -v $$t >/dev/null || echo $$t; done; \
 	command -v chromedriver >/dev/null || echo chromium-driver; \
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || echo postgresql)
 
