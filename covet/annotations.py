@@ -5,7 +5,7 @@ import types
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 UNIONS = (Union, types.UnionType)
 SEQUENCES = (Sequence, list, tuple, set, frozenset, deque)
@@ -96,16 +96,40 @@ def is_model(annotation: object) -> bool:
 
 
 def is_struct(annotation: object) -> bool:
-    """Whether an annotation is a msgspec Struct."""
+    """Whether an annotation is a msgspec Struct, or a generic one with its arguments."""
     import msgspec
 
-    return is_kind(annotation, msgspec.Struct)
+    return is_kind(get_origin(annotation) or annotation, msgspec.Struct)
+
+
+def is_record(annotation: object) -> bool:
+    """Whether an annotation is a dataclass or a TypedDict, which msgspec and pydantic both know."""
+    return isinstance(annotation, type) and (is_dataclass(annotation) or is_typed_dict(annotation))
+
+
+def is_typed_dict(annotation: object) -> bool:
+    """Whether an annotation is a TypedDict."""
+    return isinstance(annotation, type) and issubclass(annotation, dict) and hasattr(annotation, "__total__")
 
 
 def has_struct(annotation: Any) -> bool:
-    """Whether there is a msgspec Struct anywhere in an annotation."""
+    """Whether there is a msgspec Struct anywhere in an annotation, or in the fields of a dataclass or a TypedDict."""
+    return _has_struct(annotation, set())
+
+
+def _has_struct(annotation: Any, known: set[Any]) -> bool:
     annotation = bare(annotation)
-    return is_struct(annotation) or any(has_struct(argument) for argument in get_args(annotation))
+    if is_struct(annotation) or any(_has_struct(argument, known) for argument in get_args(annotation)):
+        return True
+    kind: Any = get_origin(annotation) or annotation
+    if not is_record(kind) or kind in known or hasattr(kind, "__pydantic_validator__"):
+        return False
+    known.add(kind)
+    try:
+        hints = get_type_hints(kind, include_extras=True)
+    except Exception:  # something is defined later
+        return False
+    return any(_has_struct(hint, known) for hint in hints.values())
 
 
 def is_sequence(annotation: Any) -> bool:

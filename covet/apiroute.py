@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, Any, ClassVar, ForwardRef, TypedDict, get_args, get_origin
 
-from covet.annotations import is_kind, is_simple
+from covet.annotations import has_struct, is_kind, is_simple
 from covet.defaults import Default, DefaultPlaceholder, chosen
 from covet.dependant import Dependant, add_unnamed, get_dependant, kind_of, signature_of
 from covet.dispatch import NO_BODY, is_status
@@ -267,7 +267,7 @@ class APIRoute(Route):
                 raise DeclarationError(f"route {self.path}: Status code {status} must not have a response body")
             models.append(response["model"])
         for model in models:
-            if is_odd(model) and not isinstance(model, ForwardRef):
+            if (is_odd(model) or has_struct(model)) and not isinstance(model, ForwardRef):
                 try:
                     ModelField("response", model, mode="serialization").prepare()
                 except FieldTypeError as error:

@@ -10,7 +10,18 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Annotated, Any, ForwardRef, get_args, get_origin
 
-from covet.annotations import bare, holds_upload, is_scalar, is_scalar_sequence, mentions, model_type, special_kind
+from covet.annotations import (
+    bare,
+    holds_upload,
+    is_record,
+    is_scalar,
+    is_scalar_sequence,
+    is_struct,
+    members,
+    mentions,
+    model_type,
+    special_kind,
+)
 from covet.exceptions import DeclarationError, DependencyScopeError, FieldTypeError
 from covet.fastapiparams import as_ours, parameter_as_ours
 from covet.formunions import by_branch
@@ -259,9 +270,11 @@ def _analyze(dependant: Dependant, parameter: inspect.Parameter, path_names: Seq
         default = UNSET
     if isinstance(param, Form) and not param.embed:
         annotation = by_branch(annotation)
-    _add_field(dependant, ModelField(
-        name, annotation, param=param, default=default, alias=_alias(name, param, path_names)
-    ), where)  # fmt: skip
+    try:
+        found = ModelField(name, annotation, param=param, default=default, alias=_alias(name, param, path_names))
+    except FieldTypeError as error:
+        raise type(error)(f"{where}parameter {name!r}: {error}") from None
+    _add_field(dependant, found, where)
 
 
 def _unnamed(annotation: Any) -> Any:
@@ -375,6 +388,16 @@ def add_unnamed(dependant: Dependant, declared: Sequence[Depends], path_names: S
     dependant.dependencies += own
 
 
+def _check_members(found: ModelField, where: str) -> None:
+    """Raises DeclarationError if a parameter would have to be one of several dataclasses or the like."""
+    by_name = isinstance(found.param, (Form, Header, Cookie)) and not isinstance(found.param, File)
+    if by_name and not found.is_json and any(is_struct(each) or is_record(each) for each in members(found.annotation)):
+        raise DeclarationError(
+            f"{where}{type(found.param).__name__} parameter {found.name!r} must be one of the supported types, "
+            f"not {found.annotation!r}"
+        )
+
+
 def _add_field(dependant: Dependant, found: ModelField, where: str) -> None:
     param, kind = found.param, found.annotation
     if isinstance(param, Path):
@@ -384,8 +407,10 @@ def _add_field(dependant: Dependant, found: ModelField, where: str) -> None:
             )
         dependant.path_params.append(found)
     elif isinstance(param, Body):
+        _check_members(found, where)
         dependant.body_params.append(found)
     else:
+        _check_members(found, where)
         if isinstance(param, Query) and not (
             is_scalar(kind) or is_scalar_sequence(kind) or model_type(kind) is not None or found.is_json
         ):
@@ -396,7 +421,7 @@ def _add_field(dependant: Dependant, found: ModelField, where: str) -> None:
         next((fields for kind_, fields in place.items() if isinstance(param, kind_)), dependant.query_params).append(
             found
         )
-    if found.is_odd:
+    if found.is_odd or found.uses_structs:
         try:
             found.prepare()
         except FieldTypeError as error:

@@ -9,6 +9,7 @@ anything is called, so both ways give the same results.
 import copy
 from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -218,6 +219,11 @@ class _Writer:
 
     def _validated(self, field: ModelField, value: str) -> str:
         if field.uses_structs:
+            if field.customs:
+                from covet.structs import from_pydantic
+
+                convert = self._name(partial(msgspec.convert, dec_hook=from_pydantic))
+                return f"{convert}({value}, {self._name(field.whole)})"
             self.names.setdefault("convert", msgspec.convert)
             return f"convert({value}, {self._name(field.whole)})"
         return f"{self._name(field.validator.validate_python)}({value}, from_attributes=True)"

@@ -7,10 +7,10 @@ from dataclasses import is_dataclass
 from enum import Enum
 from typing import Annotated, Any, ForwardRef, Literal, cast, get_args, get_origin
 
-from covet.annotations import bare, has_struct, is_model, is_sequence, is_struct, is_upload, model_type
+from covet.annotations import bare, has_struct, is_model, is_scalar, is_sequence, is_struct, is_upload, model_type
 from covet.exceptions import FieldTypeError, PydanticV1NotSupportedError
 from covet.metas import for_pydantic
-from covet.params import UNSET, FieldDeclaration, Header, Path
+from covet.params import UNSET, Cookie, FieldDeclaration, File, Form, Header, Path, Query
 
 KNOWN_MODULES = frozenset({"builtins", "datetime", "decimal", "uuid", "ipaddress", "pathlib", "typing"})
 
@@ -51,9 +51,11 @@ class ModelField:
         mode: Mode = "validation",
         config: Any = None,
     ) -> None:
-        self.uses_structs = has_struct(annotation)
         self.name = name
         self.param = FieldDeclaration() if param is None else param
+        if isinstance(param, (Query, Header, Cookie, Form)) and not isinstance(param, File):
+            annotation = self._spread(annotation)
+        self.uses_structs = has_struct(annotation)
         self.mode = mode
         self.config = config
         self.annotation, self._metadata = _split(annotation)
@@ -70,7 +72,17 @@ class ModelField:
         self._validate_default = bool(self.param.options.get("validate_default"))
         self._adapter: Any = None
         self._validator: Any = None
+        self._customs: list[Any] | None = None
         self.aliases = self._aliases()
+
+    @staticmethod
+    def _spread(annotation: Any) -> Any:
+        """The type, with a model in the place of a dataclass, a TypedDict or a Struct whose fields are parameters."""
+        if is_scalar(annotation) or any(type(item).__name__ == "Json" for item in _split(annotation)[1]):
+            return annotation
+        from covet.spread import spread
+
+        return spread(annotation)
 
     # ---- names ------------------------------------------------------------------
 
@@ -129,7 +141,7 @@ class ModelField:
         return found[0]
 
     def _make_adapter(self) -> Any:
-        from pydantic import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeAdapter
+        from pydantic import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter
 
         if _has_v1(self.annotation):
             raise PydanticV1NotSupportedError(
@@ -146,6 +158,13 @@ class ModelField:
                     f"Invalid args for response field! Hint: check that {self.annotation!r} is a valid Pydantic field "
                     "type; is it a Request or a Depends that is misspelt? For results, the path operation decorator "
                     f"parameter response_model=None leaves them unchecked. ({error})"
+                ) from None
+            except PydanticUserError as error:
+                if error.code != "typed-dict-version":
+                    raise
+                raise FieldTypeError(
+                    f"{self.annotation!r} is or has a TypedDict of `typing`; before Python 3.12 pydantic takes that of "
+                    "`typing_extensions` only"
                 ) from None
 
     @property
@@ -176,6 +195,8 @@ class ModelField:
         """Makes what validation needs; without this, the first validation does."""
         if not self.uses_structs:
             self.validator  # noqa: B018 - making it is what is wanted
+        else:
+            self.customs  # noqa: B018 - so is to know whether msgspec can do it
 
     # ---- values -----------------------------------------------------------------
 
@@ -214,13 +235,23 @@ class ModelField:
         """A Struct, or something that holds some, of what JSON has."""
         import msgspec
 
-        from covet.structs import error_of
+        from covet.structs import errors_of, from_pydantic
 
+        from_attributes = self.mode == "serialization"
         try:
-            return msgspec.convert(value, self.whole, from_attributes=self.mode == "serialization")
+            return msgspec.convert(value, self.whole, from_attributes=from_attributes, dec_hook=from_pydantic)
         except msgspec.ValidationError as error:
-            errors.append(error_of(error, value, loc))
+            errors += errors_of(error, value, loc)
             return None
+
+    @property
+    def customs(self) -> list[Any]:
+        """What pydantic validates within what msgspec does. Raises FieldTypeError if neither can."""
+        if self._customs is None:
+            from covet.structs import customs
+
+            self._customs = customs(self.whole)
+        return self._customs
 
     @property
     def declared(self) -> Any:
@@ -242,7 +273,9 @@ class ModelField:
         if self.uses_structs:
             import msgspec
 
-            return msgspec.to_builtins(value, str_keys=True)
+            from covet.structs import to_plain
+
+            return msgspec.to_builtins(value, str_keys=True, enc_hook=to_plain)
         return self._shared_adapter().dump_python(value, mode=mode, **options)
 
     def serialize_json(self, value: Any, **options: Any) -> bytes:

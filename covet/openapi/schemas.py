@@ -2,9 +2,9 @@
 
 import copy
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
@@ -42,9 +42,18 @@ class Schemas:
         self._separate = separate
         self.definitions: dict[str, dict[str, Any]] = {}
         self._found: dict[int, dict[str, Any]] = {}
-        structs = [field for field in fields if field.uses_structs]
-        self._generate([field for field in fields if not field.uses_structs])
-        self._generate_structs(structs)
+        members = [member for field in fields for member in getattr(field.annotation, MEMBERS, ())]
+        structs = [field for field in [*fields, *members] if field.uses_structs]
+        outgoing = {field.mode for field in structs} == {"serialization"}
+        customs = {
+            kind: ModelField(getattr(kind, "__name__", ""), kind, mode="serialization" if outgoing else "validation")
+            for field in structs
+            for kind in field.customs
+        }
+        self._generate([*(field for field in fields if not field.uses_structs), *customs.values()])
+        self._generate_structs(structs, customs)
+        for field in members:
+            _put_in(self.definitions, _placeholder(field), self._found[id(field)])
 
     def _mode(self, field: ModelField) -> Any:
         return field.mode if self._separate or _has_computed(field) else "validation"
@@ -71,13 +80,15 @@ class Schemas:
                 definition["description"] = definition["description"].partition("\f")[0]
             self.definitions[str(name)] = definition
 
-    def _generate_structs(self, fields: Sequence[ModelField]) -> None:
+    def _generate_structs(self, fields: Sequence[ModelField], customs: Mapping[Any, ModelField]) -> None:
         if not fields:
             return
         import msgspec
 
         found, definitions = msgspec.json.schema_components(
-            [field.annotation for field in fields], ref_template=REF_PREFIX + "{name}"
+            [field.whole for field in fields],
+            ref_template=REF_PREFIX + "{name}",
+            schema_hook=lambda kind: self._found[id(customs[kind])],
         )
         self.definitions.update(definitions)
         for field, schema in zip(fields, found, strict=True):
@@ -176,7 +187,47 @@ def _plain_body(name: str, fields: Sequence[ModelField]) -> Any:
     for field in fields:
         own = field.alias if field.param.alias is None and field.alias != field.name else None
         names = {} if own is None else {"alias": own, "validation_alias": own, "serialization_alias": own}
-        members[field.name] = (field.declared, field.field_info(**names))
+        kind = _by_msgspec(field) if field.uses_structs else field.declared
+        members[field.name] = (kind, field.field_info(**names))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return create_model(name, **members)
+        made = create_model(name, **members)
+    setattr(made, MEMBERS, [field for field in fields if field.uses_structs])
+    return made
+
+
+MEMBERS = "__covet_members__"
+"""The attribute of a model for a body in which its members are that msgspec describes."""
+
+
+def _placeholder(field: ModelField) -> str:
+    return f"covet-{id(field)}"
+
+
+def _by_msgspec(field: ModelField) -> Any:
+    """What stands for a member in pydantic's schema until msgspec's is known."""
+    from pydantic import GetPydanticSchema
+    from pydantic_core.core_schema import any_schema
+
+    mark = {"$comment": _placeholder(field)}
+    arguments = (
+        Any,
+        GetPydanticSchema(
+            lambda kind, handler: any_schema(), get_pydantic_json_schema=lambda schema, handler: {**mark}
+        ),
+    )
+    return Annotated[arguments]
+
+
+def _put_in(schema: Any, mark: str, found: dict[str, Any]) -> None:
+    """Puts a schema wherever its placeholder is."""
+    if isinstance(schema, dict):
+        if schema.get("$comment") == mark:
+            del schema["$comment"]
+            schema.update({**found, **schema} if "$ref" not in found else found)
+            return
+        for inner in schema.values():
+            _put_in(inner, mark, found)
+    elif isinstance(schema, list):
+        for inner in schema:
+            _put_in(inner, mark, found)
