@@ -241,7 +241,7 @@ class ModelField:
         try:
             return msgspec.convert(value, self.whole, from_attributes=from_attributes, dec_hook=from_pydantic)
         except msgspec.ValidationError as error:
-            errors += errors_of(error, value, loc)
+            errors += errors_of(error, value, loc, self.whole)
             return None
 
     @property

@@ -127,13 +127,14 @@ def to_plain(value: Any) -> Any:
 # ---- errors --------------------------------------------------------------------------
 
 
-def errors_of(error: Exception, value: Any, loc: tuple[str | int, ...]) -> list[Found]:
+def errors_of(error: Exception, value: Any, loc: tuple[str | int, ...], annotation: Any) -> list[Found]:
     """The errors of a value that is no such Struct: msgspec tells the first one, pydantic all of a model within.
 
     Args:
         error: msgspec's ValidationError.
         value: what was to be converted.
         loc: where in the request the value is.
+        annotation: what it was to be.
     """
     found = PATH.match(str(error))
     message, path = (found[1], found[2] or "") if found else (str(error), "")
@@ -151,7 +152,7 @@ def errors_of(error: Exception, value: Any, loc: tuple[str | int, ...]) -> list[
         return [{"type": "missing", "loc": (*place, absent[1]), "msg": "Field required", "input": value}]
     constraint = _constraint(message, value)
     if constraint is not None:
-        kind, text, context = constraint
+        kind, text, context = _declared(constraint, annotation, where)
         return [{"type": kind, "loc": place, "msg": text, "input": value, "ctx": context}]
     kind = next((kind for pattern, kind in TYPES if pattern.match(message)), "value_error")
     return [{"type": kind, "loc": place, "msg": message.replace("`", "'"), "input": value}]
@@ -178,6 +179,38 @@ def _constraint(message: str, value: Any) -> tuple[str, str, Found] | None:
         context = {"field_type": what, **limit, "actual_length": size}
         return "too_short" if least else "too_long", words, context
     return None
+
+
+def _declared(constraint: tuple[str, str, Found], annotation: Any, where: list[str | int]) -> tuple[str, str, Found]:
+    """The constraint as it was declared: for whole numbers msgspec tells "> 1" as ">= 2"."""
+    kind, _, context = constraint
+    for own, sign, beyond in (("ge", ">", -1), ("le", "<", 1)):
+        bound = context.get(own)
+        if isinstance(bound, int) and _has_constraint(annotation, where, BOUNDS[sign][1], bound + beyond):
+            kind, name, words = BOUNDS[sign]
+            return kind, f"Input should be {words} {bound + beyond}", {name: bound + beyond}
+    return constraint
+
+
+def _has_constraint(annotation: Any, where: list[str | int], name: str, bound: int) -> bool:
+    """Whether the type at a path has a constraint."""
+    import msgspec.inspect
+
+    found = [msgspec.inspect.type_info(annotation)]
+    for step in [*where, None]:
+        found = [each for info in found for each in (getattr(info, "types", None) or (info,))]
+        if step is not None:
+            found = [inner for info in found for inner in _inside(info, step)]
+    return any(getattr(info, name, None) == bound for info in found)
+
+
+def _inside(info: Any, step: str | int) -> list[Any]:
+    """The types that a step of a path may lead to."""
+    fields = [field.type for field in getattr(info, "fields", ()) if getattr(field, "encode_name", field.name) == step]
+    several = getattr(info, "item_types", ())
+    if isinstance(step, int) and step < len(several):
+        return [several[step]]
+    return fields or [inner for name in ("item_type", "value_type") if (inner := getattr(info, name, None)) is not None]
 
 
 def _number(text: str) -> int | float | str:

@@ -52,7 +52,7 @@ def test_pages_and_the_export(client: httpx.Client) -> None:
     [
         (b"{", "json_invalid", ["body", 1], "JSON decode error"),
         (b"{}", "missing", ["body", "title"], "Field required"),
-        (b'{"title":""}', "string_type", ["body", "title"], "Expected 'str' of length >= 1"),
+        (b'{"title":""}', "string_too_short", ["body", "title"], "String should have at least 1 character"),
         (b'{"title":"a","colour":"red"}', "extra_forbidden", ["body"], "Object contains unknown field 'colour'"),
     ],
 )
