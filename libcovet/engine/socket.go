@@ -43,10 +43,9 @@ const (
 // socketLimits are what the configuration says of WebSockets. Times are in
 // nanoseconds; 0 is never.
 type socketLimits struct {
-	maxSize           int64
 	pieces, inPiece   int // pieces on their way to a worker at a time, and messages in each
 	interval, timeout int64
-	deflate           bool
+	codec             websocket.Options
 	origins           *[]string
 }
 
@@ -54,9 +53,10 @@ func newSocketLimits(c *Config) socketLimits {
 	const ring = 8 // pieces that the channel has
 	pieces := min(c.WSMaxQueue, ring)
 	return socketLimits{
-		maxSize: c.WSMaxSize, pieces: pieces, inPiece: max(1, c.WSMaxQueue/ring),
+		pieces: pieces, inPiece: max(1, c.WSMaxQueue/ring),
 		interval: ms(c.WSPingIntervalMS), timeout: ms(c.WSPingTimeoutMS),
-		deflate: c.WSPerMessage, origins: c.WSOrigins,
+		codec:   websocket.Options{MaxSize: c.WSMaxSize, Deflate: c.WSPerMessage, Takeover: c.WSTakeover},
+		origins: c.WSOrigins,
 	}
 }
 
