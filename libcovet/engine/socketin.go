@@ -101,6 +101,9 @@ func (l *loop) socketToWorker(s *session, c *netio.Conn, w *socket, n int) int {
 	add(&l.count.requests, 1)
 	s.headDone()
 	w.id = id
+	if l.routes.guards.Identifies() {
+		w.ticket = l.owed.ticket(&l.ticket)
+	}
 	s.socket, s.phase = w, phaseSocket
 	c.SetDeadline(0)
 	if l.engine.timing.request > 0 {

@@ -180,6 +180,26 @@ func TestGuardsDoNotAllocateForOrdinaryRequests(t *testing.T) {
 	}
 }
 
+// The answer that accepts a WebSocket gets its identifier, and nothing else.
+func TestWebSocketsHaveIdentifiers(t *testing.T) {
+	if chain(t).Identifies() || chain(t, someCORS).Identifies() {
+		t.Error("there is nobody who gives identifiers")
+	}
+	g := chain(t, someCORS, Config{Kind: "request_id", Field: "x-request-id", Trust: true}, Config{Kind: "timing", Label: "total"})
+	if !g.Identifies() {
+		t.Fatal("it gives none")
+	}
+	var ticket Ticket
+	var reply Reply
+	if !g.Admit(asked(t, "GET / HTTP/1.1\nHost: a\nOrigin: https://a.org\nX-Request-ID: one"), &ticket, &reply) {
+		t.Fatal("not admitted")
+	}
+	r := exchange.Response{Status: 101, Fields: exchange.AppendField(nil, []byte("upgrade"), []byte("websocket"))}
+	if g.Identify(&ticket, &r, &reply); told(r.Fields) != "upgrade: websocket\nx-request-id: one\n" {
+		t.Errorf("%q", told(r.Fields))
+	}
+}
+
 func TestRequestsHaveIdentifiers(t *testing.T) {
 	for _, c := range []struct {
 		given string
