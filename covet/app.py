@@ -68,6 +68,7 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Described, Observed, Health):
         ws_ping_interval: for how long a WebSocket may be quiet before its client is pinged.
         ws_ping_timeout: how long its answer may take; then the connection is closed with code 1011.
         ws_per_message_deflate: compress WebSocket messages if the client can (RFC 7692).
+        ws_context_takeover: let compressed messages refer to earlier ones, which costs up to 64 KiB per WebSocket.
         ws_origins: the origins whose pages may open WebSockets, such as "https://example.com"; None is all.
         lifespan: a function of the application that gives an asynchronous context manager; a
             mapping that it yields is where each `request.state` begins.
@@ -122,6 +123,7 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Described, Observed, Health):
         ws_ping_interval: float | None = 20.0,
         ws_ping_timeout: float | None = 20.0,
         ws_per_message_deflate: bool = True,
+        ws_context_takeover: bool = False,
         ws_origins: Sequence[str] | None = None,
         lifespan: LifespanOf | None = None,
         middleware: Sequence[Middleware] | None = None,
@@ -187,6 +189,7 @@ class CovetPy(MiddlewareRegistry, RouteMethods, Described, Observed, Health):
             ws_ping_interval=ws_ping_interval,
             ws_ping_timeout=ws_ping_timeout,
             ws_per_message_deflate=ws_per_message_deflate,
+            ws_context_takeover=ws_context_takeover,
             ws_origins=None if ws_origins is None else tuple(ws_origins),
         )
         self.state = State()

@@ -11,7 +11,10 @@ from covet.options import LOOPS as LOOPS
 from covet.options import ServeOptions as ServeOptions
 from covet.options import check_threads, check_workers
 
-SWITCHES = ("debug", "enable_io_uring", "enable_simd", "enable_jit", "redirect_slashes", "ws_per_message_deflate")
+SWITCHES = (
+    *("debug", "enable_io_uring", "enable_simd", "enable_jit", "redirect_slashes"),
+    *("ws_per_message_deflate", "ws_context_takeover"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Settings:
     ws_ping_interval: float | None = 20.0
     ws_ping_timeout: float | None = 20.0
     ws_per_message_deflate: bool = True
+    ws_context_takeover: bool = False
     ws_origins: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -89,6 +93,7 @@ class Settings:
             "enable_jit": self.enable_jit,
             "redirect_slashes": self.redirect_slashes,
             "ws_per_message_deflate": self.ws_per_message_deflate,
+            "ws_context_takeover": self.ws_context_takeover,
             "ws_origins": None if self.ws_origins is None else list(self.ws_origins),
         }
 

@@ -108,7 +108,7 @@ def _tell(scope: dict[str, Any], route: "Route", matched: tuple[str, Mapping[str
 def _scope_of(x: Exchange, context: "Context") -> dict[str, Any]:
     scope = x.scope({"type": "http", "asgi": None, "root_path": "", "state": None, "extensions": None})
     scope["asgi"] = {"version": "3.0", "spec_version": "2.4"}
-    scope["state"] = dict(context.state)
+    scope["state"] = context.new_state()
     scope["extensions"] = {"http.response.pathsend": {}}
     outer = context.root_path
     if outer:
@@ -130,7 +130,7 @@ async def _websocket(
     else:
         from covet.interfaces.asgi_socket import run, socket_scope
 
-        scope = socket_scope(x, context.root_path, context.state)
+        scope = socket_scope(x, context.root_path, context.new_state())
         _tell(scope, route, matched, context)
         await run(asgi, x, scope)
 

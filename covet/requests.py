@@ -63,6 +63,15 @@ class Context:
         self.own_state: dict[str, Any] | None = None
         self.traced = False
 
+    def new_state(self) -> dict[str, Any]:
+        """Where the state of a request begins."""
+        state = dict(self.state)
+        if self.id_field is not None:
+            from covet.middleware.requestid import request_id
+
+            state["request_id"] = request_id.get()
+        return state
+
     def request_of(self, x: Exchange) -> "EngineRequest":
         """The Request of an exchange; the same one each time while the exchange lasts."""
         request = x.state
@@ -300,12 +309,7 @@ class EngineRequest(Request):
         if self._state is None:
             if self._scope is not None:
                 return super().state
-            state = dict(self._context.state)
-            if self._context.id_field is not None:
-                from covet.middleware.requestid import request_id
-
-                state["request_id"] = request_id.get()
-            self._state = State(state)
+            self._state = State(self._context.new_state())
         return self._state
 
     # ---- the body -------------------------------------------------------------------------

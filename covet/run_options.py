@@ -75,6 +75,7 @@ class RunOptions(TypedDict, total=False):
     workers_max: int | None
     workers_max_rss: int | str | None
     workers_min: int | None
+    ws_context_takeover: bool
     ws_max_queue: int
     ws_max_size: int | str
     ws_origins: str | Iterable[str] | None

@@ -208,6 +208,11 @@ WEBSOCKETS = in_section(
         help="Compress messages if the client can; true or false.",
     ),
     option(
+        "--ws-context-takeover/--no-ws-context-takeover",
+        default=None,
+        help="Compressed messages may refer to earlier ones, which takes memory.",
+    ),
+    option(
         "--ws-origin",
         "ws_origins",
         type=Texts("ORIGIN", ","),

@@ -89,17 +89,16 @@ def is_layer(made_by: Any, *, websockets: bool = False) -> bool:
     return True
 
 
-def guards_of(middleware: Sequence[Middleware], *, websockets: bool = False) -> list[dict[str, Any]]:
+def guards_of(middleware: Sequence[Middleware]) -> list[dict[str, Any]]:
     """What the engine is told of the outermost middleware, up to the first that needs Python.
 
     Args:
         middleware: all of it, the outermost first.
-        websockets: the application may have WebSockets, to whose handshakes the engine adds nothing.
     """
     guards: list[dict[str, Any]] = []
     for each in middleware:
         guard = each.make(Inside()).for_engine() if is_layer(each.cls) else None
-        if guard is None or (websockets and guard["kind"] == "request_id"):
+        if guard is None:
             break
         guards.append(guard)
     return guards

@@ -126,7 +126,7 @@ class CompressionMiddleware(Layer):
             return response
         response.headers.add_vary_header("Accept-Encoding")
         if encoding is not None:
-            response.headers["content-encoding"] = encoding
+            _mark(response.headers, encoding)
             del response.headers["content-length"]
             response.body_iterator = self._compressed(response.body_iterator, self._encoders[encoding]())
         return response
@@ -138,7 +138,7 @@ class CompressionMiddleware(Layer):
         headers.add_vary_header("Accept-Encoding")
         if encoding is not None:
             response.body = await self._work(self._encoders[encoding]().end, response.body)
-            headers["content-encoding"] = encoding
+            _mark(headers, encoding)
             if "content-length" in headers:
                 headers["content-length"] = str(len(response.body))
 
@@ -215,7 +215,7 @@ class _Compressor:
             return body
         self._encoder = self._middleware._encoders[self._encoding]()
         body = await self._encode(self._encoder, body, more)
-        headers["content-encoding"] = self._encoding
+        _mark(headers, self._encoding)
         if more or self._head.get("trailers"):
             del headers["content-length"]
         else:
@@ -228,6 +228,14 @@ class _Compressor:
     async def _send_head(self) -> None:
         head, self._head = self._head, None
         await self._send(head)
+
+
+def _mark(headers: MutableHeaders, encoding: str) -> None:
+    """Says how a body is compressed. A strong ETag becomes weak, as it stays the same for other bytes."""
+    headers["content-encoding"] = encoding
+    tag = headers.get("etag", "")
+    if tag.startswith('"'):
+        headers["etag"] = f"W/{tag}"
 
 
 def preferred(accepted: str, offered: Mapping[str, Any]) -> str | None:

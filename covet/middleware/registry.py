@@ -115,11 +115,10 @@ class MiddlewareRegistry:
 
             # It measures what the engine would answer as well, so the engine runs none of them.
             every, engine = [Middleware(ExceptionObserver), *every], False
-        websockets = any(route.may_be_websocket for route in self.routes)
         if every and engine:
             from covet.middleware.base import guards_of
 
-            guards = guards_of(every, websockets=websockets)
+            guards = guards_of(every)
             every = every[len(guards) :]
         hosts = [route for route in self.routes if not route.by_path]
         if hosts:
@@ -130,6 +129,7 @@ class MiddlewareRegistry:
             return Placement((), (), guards)
         from covet.middleware.base import is_layer
 
+        websockets = any(route.may_be_websocket for route in self.routes)
         first = len(every)
         while first and is_layer(every[first - 1].cls, websockets=websockets):
             first -= 1

@@ -48,7 +48,8 @@ type Config struct {
 	WSPingIntervalMS   int64            `json:"ws_ping_interval_ms"`
 	WSPingTimeoutMS    int64            `json:"ws_ping_timeout_ms"`
 	WSPerMessage       bool             `json:"ws_per_message_deflate"`
-	WSOrigins          *[]string        `json:"ws_origins"` // nil allows all
+	WSTakeover         bool             `json:"ws_context_takeover"` // counts with ws_per_message_deflate
+	WSOrigins          *[]string        `json:"ws_origins"`          // nil allows all
 	AccessLog          bool             `json:"access_log"`
 	AccessLogFormat    string           `json:"access_log_format"`
 	LogLevel           string           `json:"log_level"`

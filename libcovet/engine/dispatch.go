@@ -49,7 +49,7 @@ func (l *loop) dispatch(s *session, c *netio.Conn, p []byte, n int) int {
 	}
 	defer l.unguard()
 	if r.Has(exchange.Upgrade) && l.routes.sockets != nil && websocket.IsUpgrade(r) {
-		l.guarded = false // what guards add concerns responses
+		l.guarded = false // what guards add concerns responses, but for identifiers
 		return l.dispatchSocket(s, c, n, keepAlive)
 	}
 	m := &l.match

@@ -6,6 +6,7 @@ import (
 
 	"github.com/covetpy/covetpy/bridge"
 	"github.com/covetpy/covetpy/libcovet/exchange"
+	"github.com/covetpy/covetpy/libcovet/guard"
 	"github.com/covetpy/covetpy/libcovet/http1"
 	"github.com/covetpy/covetpy/libcovet/netio"
 	"github.com/covetpy/covetpy/libcovet/websocket"
@@ -43,10 +44,9 @@ const (
 // socketLimits are what the configuration says of WebSockets. Times are in
 // nanoseconds; 0 is never.
 type socketLimits struct {
-	maxSize           int64
 	pieces, inPiece   int // pieces on their way to a worker at a time, and messages in each
 	interval, timeout int64
-	deflate           bool
+	codec             websocket.Options
 	origins           *[]string
 }
 
@@ -54,9 +54,10 @@ func newSocketLimits(c *Config) socketLimits {
 	const ring = 8 // pieces that the channel has
 	pieces := min(c.WSMaxQueue, ring)
 	return socketLimits{
-		maxSize: c.WSMaxSize, pieces: pieces, inPiece: max(1, c.WSMaxQueue/ring),
+		pieces: pieces, inPiece: max(1, c.WSMaxQueue/ring),
 		interval: ms(c.WSPingIntervalMS), timeout: ms(c.WSPingTimeoutMS),
-		deflate: c.WSPerMessage, origins: c.WSOrigins,
+		codec:   websocket.Options{MaxSize: c.WSMaxSize, Deflate: c.WSPerMessage, Takeover: c.WSTakeover},
+		origins: c.WSOrigins,
 	}
 }
 
@@ -77,8 +78,9 @@ type socket struct {
 	pending []byte // of a message that was compressed: what the worker has had no room for
 	passed  int    // bytes of it that are with the worker
 	op      websocket.Opcode
-	topics  []membership // what it has subscribed to
-	behind  []*broadcast // what is to be sent after the present message
+	topics  []membership  // what it has subscribed to
+	ticket  *guard.Ticket // has its identifier, until it is accepted; nil if it gets none
+	behind  []*broadcast  // what is to be sent after the present message
 }
 
 // acceptSocket sends the answer to the opening request, if its worker accepts
@@ -98,7 +100,11 @@ func (l *loop) acceptSocket(s *session, c *netio.Conn, o *owed, slot *bridge.Slo
 	l.fields = append(w.codec.AppendFields(l.fields[:0]), fields...)
 	r := &l.response
 	*r = exchange.Response{Status: 101, Length: -1, Fields: l.fields}
-	c.Commit(http1.AppendHead(c.Reserve(512+len(fields)), r, o.minor, true, &l.stamp))
+	if w.ticket != nil {
+		o.routes.guards.Identify(w.ticket, r, &l.reply)
+		w.ticket = nil
+	}
+	c.Commit(http1.AppendHead(c.Reserve(512+len(r.Fields)), r, o.minor, true, &l.stamp))
 	o.started, o.status, o.keepAlive, o.left = true, 101, true, -1
 	w.state, w.heard = socketOpen, l.now
 	c.SetDeadline(0)

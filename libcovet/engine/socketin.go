@@ -14,7 +14,7 @@ import (
 func (l *loop) dispatchSocket(s *session, c *netio.Conn, n int, keepAlive bool) int {
 	r, m := &l.request, &l.match
 	w := &socket{conn: c}
-	status, reason := w.codec.Open(r, websocket.Options{MaxSize: l.engine.ws.maxSize, Deflate: l.engine.ws.deflate})
+	status, reason := w.codec.Open(r, l.engine.ws.codec)
 	if status == 0 && !l.originAllowed(r) {
 		status, reason = 403, "The origin is not allowed"
 	}
@@ -101,6 +101,9 @@ func (l *loop) socketToWorker(s *session, c *netio.Conn, w *socket, n int) int {
 	add(&l.count.requests, 1)
 	s.headDone()
 	w.id = id
+	if l.routes.guards.Identifies() {
+		w.ticket = l.owed.ticket(&l.ticket)
+	}
 	s.socket, s.phase = w, phaseSocket
 	c.SetDeadline(0)
 	if l.engine.timing.request > 0 {

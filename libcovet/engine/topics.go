@@ -210,7 +210,7 @@ func (l *loop) sendBroadcast(s *session, w *socket, b *broadcast) {
 			c.Commit(append(c.Reserve(len(b.frame)), b.frame...))
 		case w.codec.Shares():
 			frame := b.compressed()
-			c.Commit(append(c.Reserve(len(frame)), frame...))
+			c.Commit(w.codec.AppendShared(c.Reserve(len(frame)), frame, b.payload))
 		default:
 			c.Commit(w.codec.AppendMessage(c.Reserve(len(b.payload)+websocket.MaxHeader), b.opcode, b.payload))
 		}
@@ -223,7 +223,7 @@ func (m *image) compressed() []byte {
 	if frame := m.deflated.Load(); frame != nil {
 		return *frame
 	}
-	frame := websocket.AppendShared(nil, m.opcode, m.payload)
+	frame := websocket.Shared(m.opcode, m.payload)
 	m.deflated.Store(&frame)
 	return frame
 }

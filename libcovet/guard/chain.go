@@ -98,8 +98,9 @@ type guard interface {
 // changes, so all loops use the same one.
 type Chain struct {
 	guards   []guard
-	origins  bool // a guard wants to know the origin
-	accepted bool // a guard wants to know what encodings are accepted
+	origins  bool    // a guard wants to know the origin
+	accepted bool    // a guard wants to know what encodings are accepted
+	naming   []guard // those that give identifiers
 }
 
 // New builds a chain; it is nil if there are no guards.
@@ -115,6 +116,9 @@ func New(configs []Config) (*Chain, error) {
 		}
 		c.origins = c.origins || configs[i].Kind == "cors"
 		c.accepted = c.accepted || configs[i].Kind == "compression"
+		if configs[i].Kind == "request_id" {
+			c.naming = append(c.naming, g)
+		}
 		c.guards = append(c.guards, g)
 	}
 	return c, nil
@@ -165,7 +169,7 @@ func (c *Chain) Admit(q *Question, t *Ticket, reply *Reply) bool {
 	for i, g := range c.guards {
 		reply.reset(nil)
 		if g.refuse(q, t, reply) {
-			c.decorate(i, t, q.Now, &reply.Response, reply)
+			apply(c.guards[:i], t, q.Now, &reply.Response, reply)
 			return false
 		}
 	}
@@ -177,14 +181,24 @@ func (c *Chain) Admit(q *Question, t *Ticket, reply *Reply) bool {
 // the body is to be compressed.
 func (c *Chain) Decorate(t *Ticket, now int64, r *exchange.Response, reply *Reply) {
 	reply.reset(r.Fields)
-	c.decorate(len(c.guards), t, now, r, reply)
+	apply(c.guards, t, now, r, reply)
 }
 
-func (c *Chain) decorate(n int, t *Ticket, now int64, r *exchange.Response, reply *Reply) {
+// Identifies reports whether the chain gives requests identifiers.
+func (c *Chain) Identifies() bool { return c != nil && len(c.naming) > 0 }
+
+// Identify is Decorate for the answer that accepts a WebSocket: of all that
+// guards add, only identifiers concern it.
+func (c *Chain) Identify(t *Ticket, r *exchange.Response, reply *Reply) {
+	reply.reset(r.Fields)
+	apply(c.naming, t, 0, r, reply)
+}
+
+func apply(guards []guard, t *Ticket, now int64, r *exchange.Response, reply *Reply) {
 	d := &reply.Draft
 	d.Coding, d.status, d.media, d.length, d.now = nil, r.Status, r.Type, r.Length, now
-	for i := n - 1; i >= 0; i-- {
-		c.guards[i].decorate(t, d)
+	for i := len(guards) - 1; i >= 0; i-- {
+		guards[i].decorate(t, d)
 	}
 	reply.packed = reply.pack(reply.packed[:0])
 	r.Fields = reply.packed

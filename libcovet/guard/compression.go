@@ -58,6 +58,17 @@ func (g *compression) decorate(t *Ticket, d *Draft) {
 	if c := g.preferred(t.accepted); c != nil {
 		d.set("content-encoding", []byte(c.Name))
 		d.Coding = c
+		weaken(d)
+	}
+}
+
+// weaken makes a strong ETag weak, as it stays the same for other bytes (RFC
+// 9110, section 8.8.3).
+func weaken(d *Draft) {
+	if tag, ok := d.get("etag"); ok && len(tag) > 0 && tag[0] == '"' {
+		start := len(d.text)
+		d.text = append(append(d.text, "W/"...), tag...)
+		d.set("etag", d.text[start:])
 	}
 }
 

@@ -126,6 +126,7 @@ func TestRefusals(t *testing.T) {
 
 func TestDecorations(t *testing.T) {
 	security := Config{Kind: "security_headers", Fields: [][2]string{{"x-a", "ours"}, {"x-b", "ours"}}, HSTS: "max-age=5"}
+	packing := Config{Kind: "compression", Codings: []Level{{"gzip", 6}}}
 	for _, c := range []struct {
 		name   string
 		config Config
@@ -143,12 +144,24 @@ func TestDecorations(t *testing.T) {
 		},
 		{"what is there stays", security, true, [][2]string{{"X-A", "own"}}, "X-A: own\nx-b: ours\nstrict-transport-security: max-age=5\n"},
 		{"http says nothing of https", security, false, nil, "x-a: ours\nx-b: ours\n"},
+		{
+			"a strong ETag becomes weak", packing, false, [][2]string{{"ETag", `"a"`}, {"vary", "A"}},
+			"ETag: W/\"a\"\nvary: A, Accept-Encoding\ncontent-encoding: gzip\n",
+		},
+		{
+			"a weak ETag stays", packing, false, [][2]string{{"etag", `W/"a"`}},
+			"etag: W/\"a\"\nvary: Accept-Encoding\ncontent-encoding: gzip\n",
+		},
+		{
+			"what is not compressed keeps its ETag", packing, false, [][2]string{{"etag", `"a"`}, {"content-encoding", "br"}},
+			"etag: \"a\"\ncontent-encoding: br\n",
+		},
 		{"time", Config{Kind: "timing", Label: "app"}, false, nil, "server-timing: app;dur=1.500\n"},
 	} {
 		var ticket Ticket
 		var reply Reply
 		g := chain(t, c.config)
-		q := asked(t, "GET / HTTP/1.1\nHost: a\nOrigin: https://a.org")
+		q := asked(t, "GET / HTTP/1.1\nHost: a\nOrigin: https://a.org\nAccept-Encoding: gzip")
 		q.Secure = c.secure
 		if !g.Admit(q, &ticket, &reply) {
 			t.Fatalf("%s: not admitted", c.name)
@@ -177,6 +190,26 @@ func TestGuardsDoNotAllocateForOrdinaryRequests(t *testing.T) {
 	pass()
 	if n := testing.AllocsPerRun(100, pass); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// The answer that accepts a WebSocket gets its identifier, and nothing else.
+func TestWebSocketsHaveIdentifiers(t *testing.T) {
+	if chain(t).Identifies() || chain(t, someCORS).Identifies() {
+		t.Error("there is nobody who gives identifiers")
+	}
+	g := chain(t, someCORS, Config{Kind: "request_id", Field: "x-request-id", Trust: true}, Config{Kind: "timing", Label: "total"})
+	if !g.Identifies() {
+		t.Fatal("it gives none")
+	}
+	var ticket Ticket
+	var reply Reply
+	if !g.Admit(asked(t, "GET / HTTP/1.1\nHost: a\nOrigin: https://a.org\nX-Request-ID: one"), &ticket, &reply) {
+		t.Fatal("not admitted")
+	}
+	r := exchange.Response{Status: 101, Fields: exchange.AppendField(nil, []byte("upgrade"), []byte("websocket"))}
+	if g.Identify(&ticket, &r, &reply); told(r.Fields) != "upgrade: websocket\nx-request-id: one\n" {
+		t.Errorf("%q", told(r.Fields))
 	}
 }
 

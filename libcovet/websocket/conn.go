@@ -251,20 +251,28 @@ func (c *Conn) AppendMessage(dst []byte, op Opcode, payload []byte) []byte {
 	return AppendFrame(dst, op, true, payload)
 }
 
-// Shares reports whether this connection can be sent what AppendShared makes:
-// not if it was agreed on a smaller window, or if its messages depend on
-// those before them.
-func (c *Conn) Shares() bool { return c.deflate && c.window == maxWindow && c.context.sent() == nil }
+// Shares reports whether this connection can be sent what Shared makes: not
+// if it was agreed on a smaller window.
+func (c *Conn) Shares() bool { return c.deflate && c.window == maxWindow }
 
-// AppendShared appends a message as one frame, compressed if that makes it
-// shorter, for all connections that say so with Shares.
-func AppendShared(dst []byte, op Opcode, payload []byte) []byte {
+// Shared is a message as one frame, compressed if that makes it shorter, for
+// all connections that say so with Shares. It refers to no message before it.
+func Shared(op Opcode, payload []byte) []byte {
 	if len(payload) >= leastPacked {
-		if packed, ok := appendPacked(dst, op, payload, maxWindow, nil); ok {
+		if packed, ok := appendPacked(nil, op, payload, maxWindow, nil); ok {
 			return packed
 		}
 	}
-	return AppendFrame(dst, op, true, payload)
+	return AppendFrame(nil, op, true, payload)
+}
+
+// AppendShared appends a frame that Shared has made of a payload. Messages
+// after it may refer to it.
+func (c *Conn) AppendShared(dst, frame, payload []byte) []byte {
+	if frame[0]&bitRSV1 != 0 {
+		c.context.addSent(payload)
+	}
+	return append(dst, frame...)
 }
 
 // Release gives up what is kept of messages. Nothing more can be read.

@@ -20,13 +20,9 @@ func (x *context) received() []byte {
 	return x.in.data
 }
 
-// sent is nil only if what is sent shares nothing.
 func (x *context) sent() []byte {
-	if x == nil || x.out.bits == 0 {
+	if x == nil {
 		return nil
-	}
-	if x.out.data == nil {
-		return []byte{}
 	}
 	return x.out.data
 }
@@ -49,11 +45,13 @@ func (h *history) add(p []byte) {
 	}
 	size := 1 << h.bits
 	if len(p) >= size {
-		h.data = append(h.data[:0], p[len(p)-size:]...)
-		return
+		p, h.data = p[len(p)-size:], h.data[:0]
 	}
 	if over := len(h.data) + len(p) - size; over > 0 {
 		h.data = h.data[:copy(h.data, h.data[over:])]
+	}
+	if n := len(h.data) + len(p); n > cap(h.data) { // in few steps, as each leaves garbage, and never beyond the window
+		h.data = append(make([]byte, 0, min(max(n, 8*cap(h.data), 4096), size)), h.data...)
 	}
 	h.data = append(h.data, p...)
 }

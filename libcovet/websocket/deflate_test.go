@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -94,20 +95,21 @@ func noise(size int) string {
 func TestAutobahn12And13(t *testing.T) {
 	for _, test := range []struct {
 		offer    string
-		takeover uint8
+		takeover bool
 	}{
-		{"permessage-deflate", 0},
-		{"permessage-deflate; client_max_window_bits", 0},
-		{"permessage-deflate; server_no_context_takeover; client_max_window_bits", 15},
-		{"permessage-deflate; client_no_context_takeover", 15},
-		{"permessage-deflate", 15},
-		{"permessage-deflate; client_max_window_bits=15", 15},
-		{"permessage-deflate; server_max_window_bits=8", 0},
-		{"permessage-deflate; server_max_window_bits=9; client_max_window_bits", 15},
-		{"permessage-deflate; server_max_window_bits=12", 15},
-		{"permessage-deflate", 12},
+		{"permessage-deflate", false},
+		{"permessage-deflate; client_max_window_bits", false},
+		{"permessage-deflate; server_no_context_takeover; client_max_window_bits", true},
+		{"permessage-deflate; client_no_context_takeover", true},
+		{"permessage-deflate", true},
+		{"permessage-deflate; client_max_window_bits=15", true},
+		{"permessage-deflate; server_max_window_bits=8", false},
+		{"permessage-deflate; server_max_window_bits=9; client_max_window_bits", true},
+		{"permessage-deflate; server_max_window_bits=12", true},
+		{"permessage-deflate; server_max_window_bits=8; client_max_window_bits=15", true},
+		{"permessage-deflate; server_max_window_bits=10; server_no_context_takeover", true},
 	} {
-		t.Run(fmt.Sprintf("%s, %d", test.offer, test.takeover), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s, %t", test.offer, test.takeover), func(t *testing.T) {
 			c, answer := open(t, Options{MaxSize: 1 << 20, Deflate: true, Takeover: test.takeover}, test.offer)
 			k := newClient(t, !strings.Contains(answer, noServer), !strings.Contains(answer, noClient))
 			bits := 15
@@ -146,51 +148,51 @@ func echo(t *testing.T, c *Conn, k *client, size, window int) {
 // RFC 7692, section 7.2.3.
 func TestExamplesOfCompression(t *testing.T) {
 	first, more := byte(fin|rsv1|Text), byte(fin|Continuation)
-	run := func(name string, takeover uint8, input string, want ...string) {
+	run := func(name string, takeover bool, input string, want ...string) {
 		t.Run(name, func(t *testing.T) {
 			check(t, func() *Conn { return deflating(t, takeover, 100) }, input, want)
 		})
 	}
 	hello := "\xf2\x48\xcd\xc9\xc9\x07\x00"
-	run("one block", 0, frame(first, hello), "text:Hello")
-	run("two frames", 0, frame(rsv1|byte(Text), hello[:3])+frame(more, hello[3:]), "text:Hello")
-	run("a ping between", 0, frame(rsv1|byte(Text), hello[:3])+ping("x")+frame(more, hello[3:]), "ping:x", "text:Hello")
-	run("without takeover", 0, frame(first, hello)+frame(first, hello), "text:Hello", "text:Hello")
-	run("with takeover", 15, frame(first, hello)+frame(first, "\xf2\x00\x11\x00\x00"), "text:Hello", "text:Hello")
-	run("stored", 0, frame(first, "\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00"), "text:Hello")
-	run("a last block", 0, frame(first, "\xf3\x48\xcd\xc9\xc9\x07\x00\x00"), "text:Hello")
-	run("a last block and takeover", 15, frame(first, "\xf3\x48\xcd\xc9\xc9\x07\x00\x00")+frame(first, "\xf2\x00\x11\x00\x00"), "text:Hello", "text:Hello")
-	run("a last block alone", 0, frame(first, "\xf3\x48\xcd\xc9\xc9\x07\x00"), "text:Hello")
-	run("two blocks", 0, frame(first, "\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00"), "text:Hello")
-	run("empty", 0, frame(first, "\x00"), "text:")
-	run("not compressed", 0, text("Hello"), "text:Hello")
+	run("one block", false, frame(first, hello), "text:Hello")
+	run("two frames", false, frame(rsv1|byte(Text), hello[:3])+frame(more, hello[3:]), "text:Hello")
+	run("a ping between", false, frame(rsv1|byte(Text), hello[:3])+ping("x")+frame(more, hello[3:]), "ping:x", "text:Hello")
+	run("without takeover", false, frame(first, hello)+frame(first, hello), "text:Hello", "text:Hello")
+	run("with takeover", true, frame(first, hello)+frame(first, "\xf2\x00\x11\x00\x00"), "text:Hello", "text:Hello")
+	run("stored", false, frame(first, "\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00"), "text:Hello")
+	run("a last block", false, frame(first, "\xf3\x48\xcd\xc9\xc9\x07\x00\x00"), "text:Hello")
+	run("a last block and takeover", true, frame(first, "\xf3\x48\xcd\xc9\xc9\x07\x00\x00")+frame(first, "\xf2\x00\x11\x00\x00"), "text:Hello", "text:Hello")
+	run("a last block alone", false, frame(first, "\xf3\x48\xcd\xc9\xc9\x07\x00"), "text:Hello")
+	run("two blocks", false, frame(first, "\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00"), "text:Hello")
+	run("empty", false, frame(first, "\x00"), "text:")
+	run("not compressed", false, text("Hello"), "text:Hello")
 
-	run("more after a last block", 0, frame(first, "\xf3\x48\xcd\xc9\xc9\x07\x00"+hello), "error:1007")
-	run("one byte after a last block", 0, frame(first, "\xf3\x48\xcd\xc9\xc9\x07\x00\x01"), "error:1007")
-	run("cut", 0, frame(first, hello[:4]), "error:1007")
-	run("cut when stored", 0, frame(first, "\x00\x05\x00\xfa\xff\x48\x65"), "error:1007")
-	run("garbage", 0, frame(first, "\xff\xff\xff"), "error:1007")
-	run("takeover that was not agreed on", 0, frame(first, hello)+frame(first, "\xf2\x00\x11\x00\x00"), "text:Hello", "error:1007")
-	run("takeover of nothing", 15, frame(first, "\xf2\x00\x11\x00\x00"), "error:1007")
-	run("a bit on a continuation", 0, frame(rsv1|byte(Text), hello[:3])+frame(rsv1|more, hello[3:]), "error:1002")
-	run("a bit on a ping", 0, frame(fin|rsv1|byte(Ping), ""), "error:1002")
-	run("another bit", 0, frame(fin|0x20|byte(Text), hello), "error:1002")
-	run("invalid text", 0, frame(first, newClient(t, false, false).pack("\xce\xba\xed\xa0\x80")), "error:1007")
-	run("half a character", 0, frame(first, newClient(t, false, false).pack("abc\xce")), "error:1007")
-	run("binary", 0, frame(fin|rsv1|byte(Binary), newClient(t, false, false).pack("\xff\xfe")), "binary:\xff\xfe")
-	run("a close between", 0, frame(rsv1|byte(Text), hello[:3])+closing(1000, "x"), "close:1000:x")
+	run("more after a last block", false, frame(first, "\xf3\x48\xcd\xc9\xc9\x07\x00"+hello), "error:1007")
+	run("one byte after a last block", false, frame(first, "\xf3\x48\xcd\xc9\xc9\x07\x00\x01"), "error:1007")
+	run("cut", false, frame(first, hello[:4]), "error:1007")
+	run("cut when stored", false, frame(first, "\x00\x05\x00\xfa\xff\x48\x65"), "error:1007")
+	run("garbage", false, frame(first, "\xff\xff\xff"), "error:1007")
+	run("takeover that was not agreed on", false, frame(first, hello)+frame(first, "\xf2\x00\x11\x00\x00"), "text:Hello", "error:1007")
+	run("takeover of nothing", true, frame(first, "\xf2\x00\x11\x00\x00"), "error:1007")
+	run("a bit on a continuation", false, frame(rsv1|byte(Text), hello[:3])+frame(rsv1|more, hello[3:]), "error:1002")
+	run("a bit on a ping", false, frame(fin|rsv1|byte(Ping), ""), "error:1002")
+	run("another bit", false, frame(fin|0x20|byte(Text), hello), "error:1002")
+	run("invalid text", false, frame(first, newClient(t, false, false).pack("\xce\xba\xed\xa0\x80")), "error:1007")
+	run("half a character", false, frame(first, newClient(t, false, false).pack("abc\xce")), "error:1007")
+	run("binary", false, frame(fin|rsv1|byte(Binary), newClient(t, false, false).pack("\xff\xfe")), "binary:\xff\xfe")
+	run("a close between", false, frame(rsv1|byte(Text), hello[:3])+closing(1000, "x"), "close:1000:x")
 
 	t.Run("not agreed on", func(t *testing.T) { check(t, standard, frame(first, hello), events{"error:1002"}) })
 }
 
 func TestBomb(t *testing.T) {
 	for _, limit := range []int{1000, 1 << 20} {
-		fresh := func() *Conn { return deflating(t, 0, int64(limit)) }
+		fresh := func() *Conn { return deflating(t, false, int64(limit)) }
 		k := newClient(t, false, false)
 		check(t, fresh, frame(fin|rsv1|byte(Binary), k.pack(strings.Repeat("\x00", limit))), events{"binary:" + strings.Repeat("\x00", limit)})
 		check(t, fresh, frame(fin|rsv1|byte(Binary), k.pack(strings.Repeat("\x00", limit+1))), events{"error:1009"})
 	}
-	c := deflating(t, 0, 1<<16)
+	c := deflating(t, false, 1<<16)
 	packed := newClient(t, false, false).pack(strings.Repeat("\x00", 50<<20))
 	if _, err := read(t, c, frame(fin|rsv1|byte(Binary), packed), always(1<<20)); err != errTooBig {
 		t.Error(err)
@@ -208,12 +210,12 @@ func TestLimitOfNoise(t *testing.T) {
 	if len(packed) <= limit {
 		t.Fatal(len(packed))
 	}
-	if seen, err := read(t, deflating(t, 0, limit), frame(fin|rsv1|byte(Binary), packed), always(1<<16)); err != nil || seen[0] != "binary:"+payload {
+	if seen, err := read(t, deflating(t, false, limit), frame(fin|rsv1|byte(Binary), packed), always(1<<16)); err != nil || seen[0] != "binary:"+payload {
 		t.Error(err)
 	}
 	huge := appendLength([]byte{fin | rsv1 | byte(Binary)}, limit+limit/500)
 	huge[1] |= bitMask
-	if _, err := read(t, deflating(t, 0, limit), string(huge)+"\x00\x00\x00\x00", always(100)); err != errTooBig {
+	if _, err := read(t, deflating(t, false, limit), string(huge)+"\x00\x00\x00\x00", always(100)); err != errTooBig {
 		t.Error("it is not refused before it comes:", err)
 	}
 }
@@ -221,11 +223,11 @@ func TestLimitOfNoise(t *testing.T) {
 func TestShared(t *testing.T) {
 	payload := jsonText(2000)
 	k := newClient(t, false, false)
-	if op, got, small, _ := k.receive(AppendShared(nil, Binary, []byte(payload))); op != Binary || got != payload || !small {
+	if op, got, small, _ := k.receive(Shared(Binary, []byte(payload))); op != Binary || got != payload || !small {
 		t.Error(op, got, small)
 	}
 	for _, plain := range []string{"", "short", noise(100)} {
-		if op, got, _, _ := k.receive(AppendShared(nil, Text, []byte(plain))); op != Text || got != plain {
+		if op, got, _, _ := k.receive(Shared(Text, []byte(plain))); op != Text || got != plain {
 			t.Error(op, got)
 		}
 	}
@@ -234,7 +236,7 @@ func TestShared(t *testing.T) {
 // A message that is sent uncompressed is not part of what later ones refer
 // to (RFC 7692, section 7.1.1: the window is of compressed data).
 func TestTakeoverSkipsPlainMessages(t *testing.T) {
-	c := deflating(t, 15, 1<<20)
+	c := deflating(t, true, 1<<20)
 	k := newClient(t, true, true)
 	random := make([]byte, 500)
 	for i := range random {
@@ -247,13 +249,97 @@ func TestTakeoverSkipsPlainMessages(t *testing.T) {
 	}
 }
 
+// What is published is compressed once for all, and yet part of what later
+// messages of each connection refer to.
+func TestTakeoverAndSharedMessages(t *testing.T) {
+	for _, offer := range []string{"permessage-deflate", "permessage-deflate; server_no_context_takeover"} {
+		c, answer := open(t, Options{MaxSize: 1 << 20, Deflate: true, Takeover: true}, offer)
+		k := newClient(t, !strings.Contains(answer, noServer), true)
+		random := rand.New(rand.NewPCG(5, 6))
+		for i := range 150 {
+			payload := []byte(jsonText(1 + random.IntN(3000)))
+			switch i % 8 {
+			case 3: // it cannot be compressed
+				for j := range payload {
+					payload[j] = byte(random.Uint32())
+				}
+			case 5: // it fills the window
+				payload = []byte(noise(20_000 + random.IntN(30_000)))
+			}
+			var frame []byte
+			if random.IntN(2) == 0 {
+				frame = c.AppendShared([]byte("before"), Shared(Binary, payload), payload)[len("before"):]
+			} else {
+				frame = c.AppendMessage(nil, Binary, payload)
+			}
+			if _, got, _, _ := k.receive(frame); got != string(payload) {
+				t.Fatalf("%s, message %d: %d bytes, not %d", offer, i, len(got), len(payload))
+			}
+		}
+	}
+}
+
+// Messages of all kinds, in fragments and with frames between them, leave what
+// both sides keep the same.
+func TestTakeoverMixes(t *testing.T) {
+	for bits := 8; bits <= 15; bits++ {
+		offer := fmt.Sprintf("permessage-deflate; server_max_window_bits=%d; client_max_window_bits", bits)
+		c, _ := open(t, Options{MaxSize: 1 << 20, Deflate: true, Takeover: true}, offer)
+		k := newClient(t, true, true)
+		random := rand.New(rand.NewPCG(7, uint64(bits)))
+		for i := range 60 {
+			payload := jsonText(1 + random.IntN(5000))
+			if i%7 == 0 {
+				payload = noise(1 + random.IntN(50_000))
+			}
+			var sent string
+			want := events{"binary:" + payload}
+			if random.IntN(3) == 0 {
+				sent = frame(fin|byte(Binary), payload)
+			} else {
+				packed := k.pack(payload)
+				at := random.IntN(len(packed))
+				sent = frame(rsv1|byte(Binary), packed[:at]) + ping("x") + frame(fin|byte(Continuation), packed[at:])
+				want = append(events{"ping:x"}, want...)
+			}
+			if seen, err := read(t, c, sent, func() int { return 1 + random.IntN(2000) }); err != nil || !slices.Equal(seen, want) {
+				t.Fatalf("%d bits, message %d: %v%v", bits, i, err, seen)
+			}
+			_, got, _, distance := k.receive(c.AppendMessage(nil, Binary, []byte(payload)))
+			if got != payload || distance > 1<<bits {
+				t.Fatalf("%d bits, message %d: %d bytes of %d, and back by %d", bits, i, len(got), len(payload), distance)
+			}
+		}
+		if in, out := cap(c.context.in.data), cap(c.context.out.data); in > 1<<15 || out > 1<<bits {
+			t.Errorf("%d bits: %d and %d bytes are kept", bits, in, out)
+		}
+		if c.Release(); c.context != nil {
+			t.Error("what was kept stays")
+		}
+	}
+}
+
+// The limit is that of what a message becomes, whatever it refers to.
+func TestTakeoverAndTheLimit(t *testing.T) {
+	const limit = 10_000
+	c, k := deflating(t, true, limit), newClient(t, true, true)
+	for range 3 {
+		if _, err := read(t, c, frame(fin|rsv1|byte(Binary), k.pack(noise(limit))), always(500)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := read(t, c, frame(fin|rsv1|byte(Binary), k.pack(noise(limit)+"x")), always(500)); err != errTooBig {
+		t.Error(err)
+	}
+}
+
 func TestTakeoverPays(t *testing.T) {
 	message := []byte(jsonText(500))
-	for _, takeover := range []uint8{0, 15} {
+	for _, takeover := range []bool{false, true} {
 		c := deflating(t, takeover, 1<<20)
 		first, second := len(c.AppendMessage(nil, Text, message)), len(c.AppendMessage(nil, Text, message))
-		if (second < first/4) != (takeover > 0) {
-			t.Errorf("%d: %d bytes, then %d", takeover, first, second)
+		if (second < first/4) != takeover {
+			t.Errorf("%t: %d bytes, then %d", takeover, first, second)
 		}
 	}
 }
@@ -264,7 +350,7 @@ func TestHistory(t *testing.T) {
 		piece := strings.Repeat(string(rune('a'+i%26)), i*7%400)
 		h.add([]byte(piece))
 		all += piece
-		if want := all[max(0, len(all)-256):]; string(h.data) != want || cap(h.data) > 512 {
+		if want := all[max(0, len(all)-256):]; string(h.data) != want || cap(h.data) > 256 {
 			t.Fatalf("%d: %q, want %q", i, h.data, want)
 		}
 	}
@@ -273,17 +359,17 @@ func TestHistory(t *testing.T) {
 // Nothing that a client can learn of another one comes out of the pools.
 func TestPoolsKeepConnectionsApart(t *testing.T) {
 	secret := []byte(noise(1000))
-	deflating(t, 15, 1<<20).AppendMessage(nil, Text, secret)
-	deflating(t, 15, 1<<20).AppendMessage(nil, Text, append(secret, secret...))
-	for _, takeover := range []uint8{0, 15} {
+	deflating(t, true, 1<<20).AppendMessage(nil, Text, secret)
+	deflating(t, true, 1<<20).AppendMessage(nil, Text, append(secret, secret...))
+	for _, takeover := range []bool{false, true} {
 		k := newClient(t, false, false)
 		payload := append([]byte("x"), secret...)
 		if _, got, _, _ := k.receive(deflating(t, takeover, 1<<20).AppendMessage(nil, Text, payload)); got != string(payload) {
 			t.Errorf("%.80q", got)
 		}
 	}
-	read(t, deflating(t, 15, 1<<20), frame(fin|rsv1|byte(Text), newClient(t, true, true).pack(string(secret))), always(100))
-	if seen, err := read(t, deflating(t, 15, 1<<20), frame(fin|rsv1|byte(Text), "\xf2\x00\x11\x00\x00"), always(100)); err != errDeflate {
+	read(t, deflating(t, true, 1<<20), frame(fin|rsv1|byte(Text), newClient(t, true, true).pack(string(secret))), always(100))
+	if seen, err := read(t, deflating(t, true, 1<<20), frame(fin|rsv1|byte(Text), "\xf2\x00\x11\x00\x00"), always(100)); err != errDeflate {
 		t.Errorf("%v%v", err, seen)
 	}
 }

@@ -25,7 +25,7 @@ type offer struct {
 
 // agree is the answer to the first offer of permessage-deflate that is a
 // valid one. takeover is as in Options.
-func agree(r *exchange.Request, takeover uint8) agreement {
+func agree(r *exchange.Request, takeover bool) agreement {
 	for _, h := range r.Fields() {
 		if int(h.Name.Len) != len(extensionsField) || !exchange.EqualName(h.Name.Of(r.Head), extensionsField) {
 			continue
@@ -116,27 +116,25 @@ func windowBits(s string) (uint8, bool) {
 }
 
 // accept decides what is agreed on.
-func (o *offer) accept(takeover uint8) agreement {
-	a := agreement{window: maxWindow, in: takeover, out: takeover}
+func (o *offer) accept(takeover bool) agreement {
+	a := agreement{window: maxWindow}
 	answer := "permessage-deflate"
 	if o.serverWindow != 0 {
 		a.window = o.serverWindow
-		a.out = min(a.out, a.window)
 	}
-	if o.serverAlone || takeover == 0 {
-		a.out = 0
+	if takeover && !o.serverAlone {
+		a.out = a.window
+	} else {
 		answer += "; server_no_context_takeover"
 	}
-	// A client that does not let us limit its window may refer to 32 KiB.
-	if o.clientAlone || takeover == 0 || takeover < maxWindow && !o.clientLimits {
-		a.in = 0
+	switch {
+	case !takeover || o.clientAlone:
 		answer += "; client_no_context_takeover"
-	} else if o.clientLimits {
-		if o.clientWindow != 0 {
-			a.in = min(a.in, o.clientWindow)
-		}
-		answer += "; client_max_window_bits=" + strconv.Itoa(int(a.in))
-		a.in = max(a.in, 9) // zlib takes 8 for 9
+	case o.clientWindow != 0: // it may refer less far than that, so less is kept
+		answer += "; client_max_window_bits=" + strconv.Itoa(int(o.clientWindow))
+		a.in = max(o.clientWindow, 9) // zlib takes 8 for 9
+	default:
+		a.in = maxWindow
 	}
 	if o.serverWindow != 0 {
 		answer += "; server_max_window_bits=" + strconv.Itoa(int(a.window))

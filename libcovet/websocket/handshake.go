@@ -15,10 +15,9 @@ const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 type Options struct {
 	MaxSize int64 // bytes of one message
 	Deflate bool  // agree to permessage-deflate
-	// Takeover lets compressed messages refer to those before them: it is the
-	// bits, from 8 to 15, of the window that is kept in each direction. 0
-	// keeps none.
-	Takeover uint8
+	// Takeover lets compressed messages refer to those before them, in each
+	// direction as far as the client agrees.
+	Takeover bool
 }
 
 // handshake is what the answer to the opening request says.

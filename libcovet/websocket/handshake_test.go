@@ -82,73 +82,71 @@ const (
 func TestExtensions(t *testing.T) {
 	alone := agreed + noServer + noClient
 	for _, test := range []struct {
-		takeover        uint8
+		takeover        bool
 		offers, want    string
 		window, in, out uint8
 	}{
-		{0, "", "", 0, 0, 0},
-		{0, "x-webkit-deflate-frame", "", 0, 0, 0},
-		{0, "permessage-deflates", "", 0, 0, 0},
-		{0, "permessage-deflate", alone, 15, 0, 0},
-		{0, "permessage-deflate; client_max_window_bits", alone, 15, 0, 0},
-		{0, "permessage-deflate;client_max_window_bits=10", alone, 15, 0, 0},
-		{0, "permessage-deflate; server_max_window_bits=9", alone + "; server_max_window_bits=9", 9, 0, 0},
-		{0, `permessage-deflate ; server_max_window_bits = "8"`, alone + "; server_max_window_bits=8", 8, 0, 0},
-		{0, "permessage-deflate; server_max_window_bits=15", alone + "; server_max_window_bits=15", 15, 0, 0},
-		{0, "permessage-deflate; server_no_context_takeover; client_no_context_takeover", alone, 15, 0, 0},
+		{false, "", "", 0, 0, 0},
+		{false, "x-webkit-deflate-frame", "", 0, 0, 0},
+		{false, "permessage-deflates", "", 0, 0, 0},
+		{false, "permessage-deflate", alone, 15, 0, 0},
+		{false, "permessage-deflate; client_max_window_bits", alone, 15, 0, 0},
+		{false, "permessage-deflate;client_max_window_bits=10", alone, 15, 0, 0},
+		{false, "permessage-deflate; server_max_window_bits=9", alone + "; server_max_window_bits=9", 9, 0, 0},
+		{false, `permessage-deflate ; server_max_window_bits = "8"`, alone + "; server_max_window_bits=8", 8, 0, 0},
+		{false, "permessage-deflate; server_max_window_bits=15", alone + "; server_max_window_bits=15", 15, 0, 0},
+		{false, "permessage-deflate; server_no_context_takeover; client_no_context_takeover", alone, 15, 0, 0},
 
-		{15, "permessage-deflate", agreed, 15, 15, 15},
-		{15, "permessage-deflate; client_max_window_bits", agreed + "; client_max_window_bits=15", 15, 15, 15},
-		{15, "permessage-deflate; client_max_window_bits=12", agreed + "; client_max_window_bits=12", 15, 12, 15},
-		{15, "permessage-deflate; client_max_window_bits=8", agreed + "; client_max_window_bits=8", 15, 9, 15},
-		{15, "permessage-deflate; server_max_window_bits=10", agreed + "; server_max_window_bits=10", 10, 15, 10},
-		{15, "permessage-deflate; client_no_context_takeover", agreed + noClient, 15, 0, 15},
-		{15, "permessage-deflate; server_no_context_takeover", agreed + noServer, 15, 15, 0},
-		{12, "permessage-deflate", agreed + noClient, 15, 0, 12},
-		{12, "permessage-deflate; client_max_window_bits", agreed + "; client_max_window_bits=12", 15, 12, 12},
-		{12, "permessage-deflate; client_max_window_bits=10; server_max_window_bits=9",
+		{true, "permessage-deflate", agreed, 15, 15, 15},
+		{true, "permessage-deflate; client_max_window_bits", agreed, 15, 15, 15},
+		{true, "permessage-deflate; client_max_window_bits=12", agreed + "; client_max_window_bits=12", 15, 12, 15},
+		{true, "permessage-deflate; client_max_window_bits=8", agreed + "; client_max_window_bits=8", 15, 9, 15},
+		{true, "permessage-deflate; server_max_window_bits=10", agreed + "; server_max_window_bits=10", 10, 15, 10},
+		{true, "permessage-deflate; client_no_context_takeover", agreed + noClient, 15, 0, 15},
+		{true, "permessage-deflate; server_no_context_takeover", agreed + noServer, 15, 15, 0},
+		{true, "permessage-deflate; client_max_window_bits=10; server_max_window_bits=9",
 			agreed + "; client_max_window_bits=10; server_max_window_bits=9", 9, 10, 9},
 
 		// declined, one and all
-		{0, "permessage-deflate; no_such", "", 0, 0, 0},
-		{0, "permessage-deflate;", "", 0, 0, 0},
-		{0, "permessage-deflate; client_max_window_bits; client_max_window_bits", "", 0, 0, 0},
-		{0, "permessage-deflate; server_max_window_bits=9; server_max_window_bits=9", "", 0, 0, 0},
-		{0, "permessage-deflate; server_no_context_takeover; server_no_context_takeover", "", 0, 0, 0},
-		{0, "permessage-deflate; client_no_context_takeover; client_no_context_takeover", "", 0, 0, 0},
-		{0, "permessage-deflate; server_no_context_takeover=1", "", 0, 0, 0},
-		{0, "permessage-deflate; client_no_context_takeover=", "", 0, 0, 0},
-		{0, "permessage-deflate; server_max_window_bits", "", 0, 0, 0},
-		{0, "permessage-deflate; server_max_window_bits=7", "", 0, 0, 0},
-		{0, "permessage-deflate; server_max_window_bits=16", "", 0, 0, 0},
-		{0, "permessage-deflate; server_max_window_bits=010", "", 0, 0, 0},
-		{0, "permessage-deflate; server_max_window_bits=+9", "", 0, 0, 0},
-		{0, "permessage-deflate; server_max_window_bits=265", "", 0, 0, 0},
-		{0, `permessage-deflate; server_max_window_bits="9`, "", 0, 0, 0},
-		{0, "permessage-deflate; client_max_window_bits=", "", 0, 0, 0},
-		{0, "permessage-deflate; client_max_window_bits=x", "", 0, 0, 0},
-		{0, `permessage-deflate; x=", permessage-deflate`, "", 0, 0, 0},
+		{false, "permessage-deflate; no_such", "", 0, 0, 0},
+		{false, "permessage-deflate;", "", 0, 0, 0},
+		{false, "permessage-deflate; client_max_window_bits; client_max_window_bits", "", 0, 0, 0},
+		{false, "permessage-deflate; server_max_window_bits=9; server_max_window_bits=9", "", 0, 0, 0},
+		{false, "permessage-deflate; server_no_context_takeover; server_no_context_takeover", "", 0, 0, 0},
+		{false, "permessage-deflate; client_no_context_takeover; client_no_context_takeover", "", 0, 0, 0},
+		{false, "permessage-deflate; server_no_context_takeover=1", "", 0, 0, 0},
+		{false, "permessage-deflate; client_no_context_takeover=", "", 0, 0, 0},
+		{false, "permessage-deflate; server_max_window_bits", "", 0, 0, 0},
+		{false, "permessage-deflate; server_max_window_bits=7", "", 0, 0, 0},
+		{false, "permessage-deflate; server_max_window_bits=16", "", 0, 0, 0},
+		{false, "permessage-deflate; server_max_window_bits=010", "", 0, 0, 0},
+		{false, "permessage-deflate; server_max_window_bits=+9", "", 0, 0, 0},
+		{false, "permessage-deflate; server_max_window_bits=265", "", 0, 0, 0},
+		{false, `permessage-deflate; server_max_window_bits="9`, "", 0, 0, 0},
+		{false, "permessage-deflate; client_max_window_bits=", "", 0, 0, 0},
+		{false, "permessage-deflate; client_max_window_bits=x", "", 0, 0, 0},
+		{false, `permessage-deflate; x=", permessage-deflate`, "", 0, 0, 0},
 
 		// the next one
-		{0, "x, permessage-deflate; a=1, permessage-deflate", alone, 15, 0, 0},
-		{0, "permessage-deflate; server_max_window_bits=99, permessage-deflate; server_max_window_bits=9", alone + "; server_max_window_bits=9", 9, 0, 0},
-		{0, `permessage-deflate; x="\", permessage-deflate", permessage-deflate`, alone, 15, 0, 0},
-		{0, "permessage-deflate; a|permessage-deflate", alone, 15, 0, 0},
-		{0, ",, permessage-deflate", alone, 15, 0, 0},
+		{false, "x, permessage-deflate; a=1, permessage-deflate", alone, 15, 0, 0},
+		{false, "permessage-deflate; server_max_window_bits=99, permessage-deflate; server_max_window_bits=9", alone + "; server_max_window_bits=9", 9, 0, 0},
+		{false, `permessage-deflate; x="\", permessage-deflate", permessage-deflate`, alone, 15, 0, 0},
+		{false, "permessage-deflate; a|permessage-deflate", alone, 15, 0, 0},
+		{false, ",, permessage-deflate", alone, 15, 0, 0},
 	} {
 		c, got := open(t, Options{Deflate: true, Takeover: test.takeover}, strings.Split(test.offers, "|")...)
 		if got != test.want || c.deflate != (got != "") {
-			t.Errorf("%d, %q: %q, want %q", test.takeover, test.offers, got, test.want)
+			t.Errorf("%t, %q: %q, want %q", test.takeover, test.offers, got, test.want)
 		}
 		x := c.context
 		if x == nil {
 			x = new(context)
 		}
 		if c.window != test.window || x.in.bits != test.in || x.out.bits != test.out {
-			t.Errorf("%d, %q: window %d, in %d, out %d", test.takeover, test.offers, c.window, x.in.bits, x.out.bits)
+			t.Errorf("%t, %q: window %d, in %d, out %d", test.takeover, test.offers, c.window, x.in.bits, x.out.bits)
 		}
-		if c.Shares() != (c.deflate && test.window == 15 && test.out == 0) {
-			t.Errorf("%d, %q: shares %t", test.takeover, test.offers, c.Shares())
+		if c.Shares() != (test.window == 15) {
+			t.Errorf("%t, %q: shares %t", test.takeover, test.offers, c.Shares())
 		}
 		if _, off := open(t, Options{}, test.offers); off != "" {
 			t.Errorf("%q is answered with %q although it is off", test.offers, off)
@@ -162,13 +160,11 @@ func FuzzExtensions(f *testing.F) {
 	for _, s := range []string{
 		"permessage-deflate; client_max_window_bits", "permessage-deflate; server_max_window_bits=10; client_no_context_takeover",
 		`permessage-deflate; x="\"", permessage-deflate; client_max_window_bits="9"`, ",;=\"\\", "permessage-deflate;;",
+		"permessage-deflate; client_max_window_bits=8; server_max_window_bits=8", "permessage-deflate; server_no_context_takeover",
 	} {
-		f.Add(s, uint8(15))
+		f.Add(s, true)
 	}
-	f.Fuzz(func(t *testing.T, s string, takeover uint8) {
-		if takeover %= 16; takeover < 8 {
-			takeover = 0
-		}
+	f.Fuzz(func(t *testing.T, s string, takeover bool) {
 		if len(s) > 10000 || strings.ContainsAny(s, "\x00\r\n") {
 			return
 		}
@@ -189,7 +185,9 @@ func FuzzExtensions(f *testing.F) {
 			t.Fatalf("%q does not allow %q", s, a.answer)
 		case o.clientAlone && a.in != 0 || o.serverAlone && a.out != 0:
 			t.Fatalf("%q is answered with %q, and %+v", s, a.answer, a)
-		case a.window < 8 || a.window > 15 || a.out > a.window || a.out > takeover || a.in > max(9, takeover):
+		case o.clientWindow != 0 && a.in > max(9, o.clientWindow), o.serverWindow != 0 && a.window != o.serverWindow:
+			t.Fatalf("%q is answered with %q, and %+v", s, a.answer, a)
+		case a.window < 8 || a.window > 15 || a.out != 0 && a.out != a.window || a.in > 15 || !takeover && a.in+a.out > 0:
 			t.Fatalf("%q: %+v", s, a)
 		}
 	})

@@ -56,7 +56,7 @@ func answers(c *Conn) map[string]string {
 func standard() *Conn { return &Conn{limit: 32 << 20} }
 
 // deflating is one with it, and with what is given between messages.
-func deflating(t testing.TB, takeover uint8, limit int64) *Conn {
+func deflating(t testing.TB, takeover bool, limit int64) *Conn {
 	c, answer := open(t, Options{MaxSize: limit, Deflate: true, Takeover: takeover}, "permessage-deflate; client_max_window_bits")
 	if answer == "" {
 		t.Fatal("nothing was agreed on")

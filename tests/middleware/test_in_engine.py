@@ -6,6 +6,7 @@ import re
 import socket
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 import zstandard
 
 from covet import CovetPy, HTTPException, Request, Response
+from covet.fileresponses import FileResponse
 from covet.interfaces.native import CovetApplication
 from covet.middleware import Middleware
 from covet.middleware.base import BaseHTTPMiddleware
@@ -26,6 +28,7 @@ from covet.middleware.requestid import RequestIdMiddleware, request_id
 from covet.middleware.securityheaders import SecurityHeadersMiddleware
 from covet.middleware.timing import TimingMiddleware
 from covet.middleware.trustedhost import TrustedHostMiddleware
+from covet.staticfiles import StaticFiles
 from covet.streaming import StreamingResponse
 from covet.testing.live import LiveServer
 from middleware.support import PassOn, hand_on, in_python
@@ -305,6 +308,52 @@ def test_bodies_are_the_same_when_decoded(encoding: str) -> None:
         found, expected = answers_of(in_engine, encoding), answers_of(elsewhere, encoding)
     for one, other in zip(found, expected, strict=True):
         assert one == other
+
+
+AROUND: list[list[Middleware]] = [[], [Middleware(BaseHTTPMiddleware, dispatch=hand_on)], [Middleware(PassOn)]]
+
+
+@pytest.mark.parametrize("around", AROUND, ids=["engine", "dispatch", "asgi"])
+def test_a_strong_etag_is_weak_when_compressed(around: list[Middleware], tmp_path: Path) -> None:
+    (tmp_path / "small.txt").write_text("some text " * 100)
+    (tmp_path / "large.txt").write_text("some text " * 100_000)
+    (tmp_path / "tiny.txt").write_text("text")
+    app = CovetPy(middleware=[*around, Middleware(GZipMiddleware)])
+    assert kinds(app) == ([] if around else ["compression"])
+    app.mount("/static", StaticFiles(directory=tmp_path))
+
+    @app.get("/file/{name}")
+    async def file(name: str) -> Any:
+        return FileResponse(tmp_path / name)
+
+    @app.get("/tagged")
+    async def tagged(tag: str, stream: bool = False) -> Any:
+        async def body() -> Any:
+            yield "text " * 200
+
+        fields = {"ETag": tag}
+        return StreamingResponse(body(), headers=fields) if stream else Response("text " * 200, headers=fields)
+
+    with LiveServer(app) as server, httpx.Client(base_url=server.url) as client:
+        for path in ("/file/small.txt", "/file/large.txt", "/static/small.txt", "/static/large.txt"):
+            plain = client.get(path, headers={"Accept-Encoding": "identity"})
+            packed = client.get(path, headers={"Accept-Encoding": "gzip"})
+            assert "content-encoding" not in plain.headers and packed.headers["content-encoding"] == "gzip"
+            strong, weak = plain.headers["etag"], packed.headers["etag"]
+            assert strong.startswith('"') and weak == "W/" + strong
+            for encoding in ("gzip", "identity"):
+                for tag in (strong, weak, f'"x", {weak}'):
+                    asked = {"Accept-Encoding": encoding, "If-None-Match": tag}
+                    assert client.get(path, headers=asked).status_code == 304
+                asked = {"Accept-Encoding": encoding, "Range": "bytes=0-3"}
+                part = client.get(path, headers={**asked, "If-Range": strong})
+                assert (part.status_code, part.text, part.headers["etag"]) == (206, "some", strong)
+                assert client.get(path, headers={**asked, "If-Range": weak}).status_code == 200
+        assert client.get("/file/tiny.txt").headers["etag"].startswith('"')
+        for stream in (False, True):
+            for tag, becomes in (('"a"', 'W/"a"'), ('W/"a"', 'W/"a"'), ("none", "none")):
+                response = client.get("/tagged", params={"tag": tag, "stream": stream})
+                assert (response.headers["etag"], response.headers["content-encoding"]) == (becomes, "gzip")
 
 
 def test_pieces_are_compressed_when_they_come() -> None:

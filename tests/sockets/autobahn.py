@@ -192,7 +192,7 @@ def run_suite(url: str, cases: Sequence[str], folder: Path, limit: float) -> lis
     ]
 
 
-def echoed(loop: str, cases: Sequence[str], folder: Path, limit: float) -> list[Case]:
+def echoed(loop: str, cases: Sequence[str], folder: Path, limit: float, options: Sequence[str] = ()) -> list[Case]:
     """Runs cases of the suite with `covet run`, and looks at the server's log too.
 
     Args:
@@ -200,12 +200,13 @@ def echoed(loop: str, cases: Sequence[str], folder: Path, limit: float) -> list[
         cases: their names, with "*" for any.
         folder: where the suite's report goes, a page for each case.
         limit: how long all of it may take, in seconds.
+        options: further ones of `covet run`.
 
     Raises:
         Unavailable: the suite cannot be had on this machine.
     """
     installed()
-    with served("app:app", app_dir=HERE, options=["--no-access-log", *LOOPS[loop]]) as server:
+    with served("app:app", app_dir=HERE, options=["--no-access-log", *LOOPS[loop], *options]) as server:
         found = run_suite(f"ws://127.0.0.1:{server.port}/echo", cases, folder, limit)
         assert "Traceback" not in server.log and "ERROR" not in server.log, server.log
     return found

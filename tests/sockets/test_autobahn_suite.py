@@ -44,6 +44,13 @@ def test_every_case_passes_strictly(cases: list[Case], section: int) -> None:
 
 
 @pytest.mark.usefixtures("suite")
+def test_context_takeover_passes_strictly(tmp_path: Path) -> None:
+    found = autobahn.echoed("epoll", list(SAMPLES), tmp_path / "report", 240, ["--ws-context-takeover"])
+    assert [case for case in found if not case.passed] == []
+    assert len(found) == sum(SAMPLES.values())
+
+
+@pytest.mark.usefixtures("suite")
 def test_a_server_that_does_not_echo_fails(tmp_path: Path) -> None:
     with served("app:app", app_dir=autobahn.HERE) as server:
         url = f"ws://127.0.0.1:{server.port}/close/1001"

@@ -98,6 +98,7 @@ def test_what_the_engine_is_told() -> None:
         "ws_ping_interval_ms": 20_000,
         "ws_ping_timeout_ms": 20_000,
         "ws_per_message_deflate": True,
+        "ws_context_takeover": False,
         "ws_origins": None,
     }
 

@@ -45,7 +45,10 @@ TIMES = (
     *("keepalive_timeout", "request_timeout", "header_timeout", "body_timeout"),
     *("ws_ping_interval", "ws_ping_timeout"),
 )
-SWITCHES = ("debug", "enable_io_uring", "enable_simd", "enable_jit", "redirect_slashes", "ws_per_message_deflate")
+SWITCHES = (
+    *("debug", "enable_io_uring", "enable_simd", "enable_jit", "redirect_slashes"),
+    *("ws_per_message_deflate", "ws_context_takeover"),
+)
 BAD = [
     *((name, value) for name in WHOLE for value in (-1, 1.5, "many", True, 1 << 40)),
     *((name, value) for name in SIZES for value in (-1, "much", 1.5, True, "1000000TB")),
