@@ -34,7 +34,7 @@
 #include <stdint.h>
 
 #define COVET_MAGIC 0x31544556304f4331ull
-#define COVET_VERSION 3u
+#define COVET_VERSION 4u
 #define COVET_LINE 64
 #define COVET_MAX_WORKERS 128
 #define COVET_MAX_LOOPS 32
@@ -302,13 +302,16 @@ typedef struct {
     uint32_t sequence;              /* for the engine alone: place in the connection's pipeline */
     uint32_t inbox;                 /* for the engine alone: the worker it was posted to; COVET_NO_WORKER before */
     uint8_t kind; /* COVET_KIND_* */
-    uint8_t pad[128 - 113];
+    uint8_t local_family; /* of `local`: 4 or 6; 0 is a Unix socket */
+    uint16_t root_len;    /* octets before `path` that are the application's root path, and were taken off */
+    uint8_t pad[128 - 116];
 
     /* line(s) that the engine writes while the worker works */
     uint32_t engine_flags;   /* E, atomic or */
     uint32_t worker_noticed; /* A  the generation whose id is in the notice queue, so that a stale notice clears nothing */
     covet_pieces in;         /* E tail, W head */
-    uint8_t pad1[128 - 80];
+    uint8_t local[16];       /* E before the push: the address that the client connected to; IPv4 in the first 4 bytes */
+    uint8_t pad1[128 - 96];
 
     /* line(s) that the worker writes */
     uint64_t claim;        /* A  generation << 32 | the worker that has begun it; COVET_NO_WORKER before */

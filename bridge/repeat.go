@@ -37,6 +37,7 @@ func (p *Port) Repeat(old ID) (ID, *Slot, bool) {
 	generation := to.generation
 	copy(unsafe.Slice((*byte)(unsafe.Pointer(to)), described), unsafe.Slice((*byte)(unsafe.Pointer(from)), described))
 	to.generation, to.inbox, to.request_block = generation, C.COVET_NO_WORKER, 0
+	to.local = from.local
 	if from.request_block == 0 {
 		to.request_room = from.request_room
 		return id, to, true

@@ -62,7 +62,7 @@ type Request struct {
 	Params  []exchange.Span
 	Body    []byte // an inline body
 	Peer    netip.AddrPort
-	Local   uint16
+	Local   netip.AddrPort
 	Kind    uint8
 }
 
@@ -117,8 +117,23 @@ func (s *Slot) describe(r *Request) {
 		flags |= C.COVET_R_UNIX
 	}
 	s.kind = C.uint8_t(r.Kind)
-	s.peer_port, s.local_port = C.uint16_t(r.Peer.Port()), C.uint16_t(r.Local)
+	s.peer_port, s.local_port = C.uint16_t(r.Peer.Port()), C.uint16_t(r.Local.Port())
+	s.root_len = C.uint16_t(r.Root)
+	s.setLocal(r.Local.Addr())
 	s.request_flags = C.uint8_t(flags)
+}
+
+func (s *Slot) setLocal(addr netip.Addr) {
+	switch {
+	case addr.Is4():
+		*(*[4]byte)(unsafe.Pointer(&s.local)) = addr.As4()
+		s.local_family = 4
+	case addr.IsValid():
+		*(*[16]byte)(unsafe.Pointer(&s.local)) = addr.As16()
+		s.local_family = 6
+	default:
+		s.local_family = 0
+	}
 }
 
 func span(s exchange.Span) C.covet_span {

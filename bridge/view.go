@@ -26,13 +26,21 @@ func (p *Port) Recall(s *Slot, v *View) {
 	room := p.requestRoom(s)
 	*v = View{
 		Head: room[:min(int(s.head_len), len(room))],
-		Verb: spanOf(s.verb), Target: spanOf(s.target), Path: spanOf(s.path), Query: spanOf(s.query),
+		Verb: spanOf(s.verb), Target: spanOf(s.target), Path: wholePath(spanOf(s.path), uint16(s.root_len)), Query: spanOf(s.query),
 		Minor: uint8(s.minor), Secure: s.request_flags&C.COVET_R_TLS != 0, Peer: s.peerAddress(),
 	}
 	from, n := int(s.fields_off), min(int(s.num_fields), exchange.MaxHeaders)
 	if n > 0 && from%int(unsafe.Alignof(exchange.Header{})) == 0 && from+n*C.sizeof_covet_field <= len(room) {
 		v.Fields = unsafe.Slice((*exchange.Header)(unsafe.Pointer(&room[from])), n)
 	}
+}
+
+// wholePath is a path with the root path that was taken off its front.
+func wholePath(path exchange.Span, root uint16) exchange.Span {
+	if root > path.Off {
+		return path
+	}
+	return exchange.Span{Off: path.Off - root, Len: path.Len + root}
 }
 
 // Text returns the bytes of a span; none if it does not fit the head.

@@ -37,7 +37,9 @@ class Exchange:
     target: bytes
     """The request target as received."""
     raw_path: bytes
-    """The path, still percent-encoded."""
+    """The path, still percent-encoded, without the application's own root path."""
+    raw_root: bytes
+    """The application's own root path as it was taken off the path; empty if it was not there."""
     path: str
     """The path, percent-decoded as UTF-8 (invalid octets become U+FFFD)."""
     query_string: bytes

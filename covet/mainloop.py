@@ -4,6 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -22,10 +23,13 @@ def run_server(server: "Server", new_loop: Callable[[], asyncio.AbstractEventLoo
     loop = new_loop()
     finished = threading.Event()
     guard = threading.Thread(target=_guard, args=(server, loop, finished), name="covet-guard", daemon=True)
+    guards = [guard]
 
     def on_signal() -> None:
-        if not guard.is_alive() and not finished.is_set():
-            guard.start()
+        # The next signal may come while the thread starts, and is_alive() says nothing of that: pop() is one step.
+        if not finished.is_set():
+            with suppress(IndexError):
+                guards.pop().start()
 
     server.on_signal = on_signal
     asyncio.set_event_loop(loop)

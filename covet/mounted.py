@@ -97,6 +97,11 @@ def _tell(scope: dict[str, Any], route: "Route", matched: tuple[str, Mapping[str
     """Says in a scope what was matched, as Starlette's routers do: the outermost router is in it, and stays."""
     prefix, params = matched
     outer = scope.get("root_path", "").rstrip("/")
+    if outer and not scope["path"].startswith(outer + "/"):
+        # The proxy has taken it off; what is mounted finds its own path behind it.
+        scope["path"] = outer + scope["path"]
+        if "raw_path" in scope:
+            scope["raw_path"] = outer.encode() + scope["raw_path"]
     scope.setdefault("app", context.app)
     scope.setdefault("router", context.app.router)
     scope.setdefault("app_root_path", outer)
@@ -110,11 +115,10 @@ def _scope_of(x: Exchange, context: "Context") -> dict[str, Any]:
     scope["asgi"] = {"version": "3.0", "spec_version": "2.4"}
     scope["state"] = context.new_state()
     scope["extensions"] = {"http.response.pathsend": {}}
-    outer = context.root_path
-    if outer:
-        scope["path"] = outer + scope["path"]
-        scope["raw_path"] = outer.encode() + scope["raw_path"]
-    scope["root_path"] = outer
+    front, raw_front = context.front_of(x)
+    if front:
+        scope["path"], scope["raw_path"] = front + scope["path"], raw_front + scope["raw_path"]
+    scope["root_path"] = context.root_path
     return scope
 
 
@@ -130,7 +134,7 @@ async def _websocket(
     else:
         from covet.interfaces.asgi_socket import run, socket_scope
 
-        scope = socket_scope(x, context.root_path, context.new_state())
+        scope = socket_scope(x, context.root_path, context.new_state(), context.front_of(x))
         _tell(scope, route, matched, context)
         await run(asgi, x, scope)
 

@@ -65,8 +65,12 @@ class Mount(_Application):
         self.prefix = path.rstrip("/")
         if self.prefix and not self.prefix.startswith("/"):
             raise DeclarationError(f"the path {path!r} of a mounted application must start with '/'")
-        super().__init__(self.prefix + "/{path:path}", (*METHODS, WEBSOCKET), name=name or "")
+        super().__init__(self.prefix, (*METHODS, WEBSOCKET), name=name or "")
         self.app = app
+
+    @property
+    def pattern(self) -> str:
+        return self.prefix + "/{path:path}"
 
     @property
     def may_be_websocket(self) -> bool:  # type: ignore[override]

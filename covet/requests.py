@@ -15,6 +15,7 @@ from covet.connection import parse_cookies as parse_cookies
 from covet.core import BodyBroken, BodyTooLarge, Exchange
 from covet.datastructures import URL, Address, Headers, QueryParams, State
 from covet.exceptions import ClientDisconnect, HTTPException
+from covet.urls import netloc_of
 
 if TYPE_CHECKING:
     from covet.app import CovetPy
@@ -40,10 +41,12 @@ class Context:
         converters: what makes values of the paths' parameters, by route number and name; none for text.
         own_state: the state of one request, which middleware sees too.
         traced: handlers tell OpenTelemetry of what they do.
+        front: what a proxy has taken off the paths, as the server was told.
     """
 
     __slots__ = (
-        "app", "behind_layers", "converters", "id_field", "own_state", "param_names", "root_path", "state", "traced",
+        "app", "behind_layers", "converters", "front", "id_field", "own_state", "param_names", "root_path", "state",
+        "traced",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +65,12 @@ class Context:
         self.converters: Mapping[int, Converters] = {}
         self.own_state: dict[str, Any] | None = None
         self.traced = False
+        self.front = ""
+
+    def front_of(self, x: Exchange) -> tuple[str, bytes]:
+        """What stands before the path of an exchange in scopes and addresses, and before its raw path."""
+        raw_root = x.raw_root
+        return (self.root_path.rstrip("/"), raw_root) if raw_root else (self.front, self.front.encode())
 
     def new_state(self) -> dict[str, Any]:
         """Where the state of a request begins."""
@@ -148,9 +157,9 @@ class EngineRequest(Request):
         scope["path_params"] = self.path_params
         if self._headers is not None:
             scope["headers"] = self._headers.raw
-        if context.root_path:
-            scope["path"] = context.root_path + scope["path"]
-            scope["raw_path"] = context.root_path.encode() + scope["raw_path"]
+        front, raw_front = context.front_of(x)
+        if front:
+            scope["path"], scope["raw_path"] = front + scope["path"], raw_front + scope["raw_path"]
         self._tell_route(scope)
         return scope
 
@@ -164,9 +173,9 @@ class EngineRequest(Request):
         scope = self._scope
         if scope is None:
             return False
-        x, root_path = self._x, self._context.root_path
+        x = self._x
         return bool(
-            scope["path"] != root_path + x.path
+            scope["path"] != self._context.front_of(x)[0] + x.path
             or scope["method"] != x.method
             or scope["query_string"] != x.query_string
             or scope["headers"] != x.headers()
@@ -175,6 +184,11 @@ class EngineRequest(Request):
     def _differs(self, name: str, value: Any) -> bool:
         """Whether somebody has put something else into the scope than what was received."""
         return self._scope is not None and self._scope.get(name, value) != value
+
+    @property
+    def raw_front(self) -> bytes:
+        """What stands before the raw path of the exchange in addresses."""
+        return self._context.front_of(self._x)[1]
 
     # ---- for middleware ---------------------------------------------------------------
 
@@ -228,12 +242,13 @@ class EngineRequest(Request):
     def url(self) -> URL:
         """The whole address that was asked for, with the path under which a proxy publishes the application."""
         if self._url is None:
-            x, root_path = self._x, self._context.root_path
+            x = self._x
+            front, _ = self._context.front_of(x)
             query = x.query_string
-            if self._differs("path", root_path + x.path) or self._differs("query_string", query):
+            if self._differs("path", front + x.path) or self._differs("query_string", query):
                 return super().url
             path = x.raw_path.decode("latin-1")
-            self._url = URL(f"{self._origin()}{root_path}{path}{'?' + query.decode('latin-1') if query else ''}")
+            self._url = URL(f"{self._origin()}{front}{path}{'?' + query.decode('latin-1') if query else ''}")
         return self._url
 
     @property
@@ -249,12 +264,8 @@ class EngineRequest(Request):
 
     def _origin(self) -> str:
         x = self._x
-        host = x.host
-        if not host and x.server is not None:
-            name, port = x.server
-            host = f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
         scheme = x.scheme if self._scope is None else self._scope.get("scheme", x.scheme)
-        return f"{scheme}://{host}"
+        return f"{scheme}://{netloc_of(x, scheme)}"
 
     @property
     def headers(self) -> Headers:

@@ -120,7 +120,7 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
         return self.prefix + path
 
     def _register(self, route: Route) -> None:
-        if self.serves and not route.path.startswith("/"):
+        if self.serves and not route.pattern.startswith("/"):
             raise DeclarationError(f"the path {route.path!r} must start with '/'")
         if self.serves and isinstance(route, APIRoute):
             route.check_path()
@@ -280,7 +280,7 @@ class APIRouter(MiddlewareRegistry, RouteMethods):
 
     def _include(self, route: Route, inclusion: Inclusion, router: "APIRouter | None" = None) -> None:
         prefix, options = inclusion.prefix, inclusion.options
-        if not isinstance(route, Host) and not prefix and not route.path:
+        if not isinstance(route, Host) and not prefix and not route.pattern:
             raise EmptyPathError(f"Prefix and path cannot be both empty (path operation: {route.name})")
         if isinstance(route, APIRoute):
             self._include_api_route(route, prefix, options)

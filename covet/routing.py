@@ -116,9 +116,14 @@ class Route:
     layers: "Sequence[Sequence[Middleware]]" = field(default=(), kw_only=True, repr=False)
 
     @property
+    def pattern(self) -> str:
+        """The path as requests are matched with it; a mount's has a parameter for what is below."""
+        return self.path
+
+    @property
     def path_format(self) -> str:
         """The path with the names of its parameters only."""
-        return re.sub(r"\{(\w+):\w+\}", r"{\1}", self.path)
+        return re.sub(r"\{(\w+):\w+\}", r"{\1}", self.pattern)
 
     @property
     def original_route(self) -> "Route":
@@ -145,8 +150,8 @@ class Route:
         return [middleware for layer in self.layers for middleware in layer]
 
     def __post_init__(self) -> None:
-        self.param_names = path_names(self.path)
-        _check_kinds(self.path)
+        self.param_names = path_names(self.pattern)
+        _check_kinds(self.pattern)
         self.methods = MethodSet(self.methods)
 
     def engine(self, number: int, *, forward: bool = False) -> dict[str, Any]:
@@ -162,13 +167,13 @@ class Route:
     @property
     def convertors(self) -> dict[str, Custom]:
         """The converters of one's own that the path has, by the names of their parameters."""
-        found = ((name, custom(kind)) for name, kind in PARAMETER.findall(self.path))
+        found = ((name, custom(kind)) for name, kind in PARAMETER.findall(self.pattern))
         return {name: convertor for name, convertor in found if convertor is not None}
 
     @property
     def engine_path(self) -> str:
         """The path as routers match it, which know no converters of one's own: those have a whole segment of text."""
-        return PARAMETER.sub(lambda found: found[0] if found[2] in BUILT_IN else "{" + found[1] + "}", self.path)
+        return PARAMETER.sub(lambda found: found[0] if found[2] in BUILT_IN else "{" + found[1] + "}", self.pattern)
 
     def place(self, method: str, root_path: str) -> EndpointContext:
         """Where the handler is, for messages about a request."""
@@ -199,11 +204,11 @@ class Route:
         """The path with these parameters, encoded. Raises NoMatchFound if it is not this route that is meant."""
         if name != self.name or set(params) != set(self.param_names):
             raise no_match(name, params)
-        return URLPath(filled(self.path, params), self.protocol)
+        return URLPath(filled(self.pattern, params), self.protocol)
 
     def converters(self) -> dict[str, Callable[[str], Any]]:
         """What makes values of the path's parameters that are not text, by name."""
-        kinds = {found[1]: found[2] for found in PARAMETER.finditer(self.path)}
+        kinds = {found[1]: found[2] for found in PARAMETER.finditer(self.pattern)}
         found = {name: CONVERTERS[kind] for name, kind in kinds.items() if kind in CONVERTERS}
         return found | {name: convertor.convert for name, convertor in self.convertors.items()}
 
@@ -216,12 +221,12 @@ class Route:
     def path_regex(self) -> "re.Pattern[str]":
         """The pattern as a regular expression for decoded paths."""
         pattern, end = "", 0
-        for found in PARAMETER.finditer(self.path):
+        for found in PARAMETER.finditer(self.pattern):
             own = custom(found[2])
             kind = PATTERNS.get(found[2] or "str", "[^/]+") if own is None else own.regex
-            pattern += f"{re.escape(self.path[end : found.start()])}(?P<{found[1]}>{kind})"
+            pattern += f"{re.escape(self.pattern[end : found.start()])}(?P<{found[1]}>{kind})"
             end = found.end()
-        return re.compile(f"^{pattern}{re.escape(self.path[end:])}$", re.DOTALL)
+        return re.compile(f"^{pattern}{re.escape(self.pattern[end:])}$", re.DOTALL)
 
     def fits(self, path: str) -> bool:
         """Whether a decoded path fits the pattern; only for requests that the engine did not match."""

@@ -4,10 +4,13 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from covet.multidict import MultiDict
+
+if TYPE_CHECKING:
+    from covet.core import Exchange
 
 HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+,;=-]+)(?::[0-9]*)?")
 IN_PATHS = "/:@!$&'()*+,;=~"
@@ -152,9 +155,21 @@ def _address_of(scope: Mapping[str, Any]) -> str:
     server = scope.get("server")
     if server is None:
         return "/%2F" + rest[2:] if rest.startswith("//") else rest  # two slashes would begin a host
-    name, port = server
+    return f"{scheme}://{_netloc(scheme, *server)}{rest}"
+
+
+def _netloc(scheme: str, name: str, port: int | None) -> str:
     name = f"[{name}]" if ":" in name and not name.startswith("[") else name
-    return f"{scheme}://{name}{rest}" if port == PORTS.get(scheme) else f"{scheme}://{name}:{port}{rest}"
+    return name if port == PORTS.get(scheme) else f"{name}:{port}"
+
+
+def netloc_of(x: "Exchange", scheme: str) -> str:
+    """The host and port that an exchange's client has asked for: those of the server itself if it named none."""
+    host = x.host
+    if host:
+        return host
+    server = x.server
+    return "" if server is None else _netloc(scheme, *server)
 
 
 class URLPath(str):

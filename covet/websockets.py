@@ -357,7 +357,7 @@ class EngineWebSocket(WebSocket):
             from covet.interfaces.asgi_socket import socket_scope
 
             x, context = self._x, self._context
-            self._scope = scope = socket_scope(x, context.root_path, context.new_state())
+            self._scope = scope = socket_scope(x, context.root_path, context.new_state(), context.front_of(x))
             scope["app"], scope["router"] = context.app, context.app.router
             scope["path_params"] = self.path_params
             if x.route:

@@ -40,6 +40,7 @@ void exchange_detach(Exchange *x) {
         return;
     }
     memcpy(copy, x->slot, offsetof(covet_slot, engine_flags));
+    memcpy(((covet_slot *)copy)->local, x->slot->local, sizeof x->slot->local);
     ((covet_slot *)copy)->close_code = x->slot->close_code;
     ((covet_slot *)copy)->engine_flags = __atomic_load_n(&x->slot->engine_flags, __ATOMIC_SEQ_CST);
     memcpy(copy + sizeof(covet_slot), x->data, size);

@@ -90,27 +90,21 @@ GETTER(client) {
     return Py_BuildValue("(si)", text, (int)x->slot->peer_port);
 }
 
-/* The length of the name in "name:port" or "[address]:port"; brackets are left out. */
-static Py_ssize_t name_part(const char **text, Py_ssize_t len) {
-    const char *end = len > 0 && **text == '[' ? memchr(*text, ']', (size_t)len) : NULL;
-    if (end != NULL) {
-        (*text)++;
-        return end - *text;
-    }
-    end = memchr(*text, ':', (size_t)len);
-    return end != NULL ? end - *text : len;
-}
-
 GETTER(server) {
     SELF
-    if (x->slot->request_flags & COVET_R_UNIX) {
+    char text[INET6_ADDRSTRLEN];
+    uint8_t family = x->slot->local_family;
+    if (family == 0 || inet_ntop(family == 6 ? AF_INET6 : AF_INET, x->slot->local, text, sizeof text) == NULL) {
         Py_RETURN_NONE;
     }
-    Py_ssize_t len;
-    const char *text = text_at(x, x->slot->host, &len);
-    len = name_part(&text, len);
-    PyObject *name = PyUnicode_DecodeLatin1(text, len, NULL);
-    return name == NULL ? NULL : Py_BuildValue("(Ni)", name, (int)x->slot->local_port);
+    return Py_BuildValue("(si)", text, (int)x->slot->local_port);
+}
+GETTER(raw_root) {
+    SELF
+    covet_span root = x->slot->path;
+    root.len = x->slot->root_len <= root.off ? x->slot->root_len : 0;
+    root.off = (uint16_t)(root.off - root.len);
+    return bytes_of(x, root);
 }
 GETTER(content_length) { SELF return PyLong_FromLongLong(x->slot->content_length); }
 GETTER(num_params) { SELF return PyLong_FromLong(x->slot->num_params); }
@@ -166,7 +160,7 @@ PyGetSetDef exchange_getset[] = {
     FIELD(target),       FIELD(path),    FIELD(raw_path),       FIELD(host),       FIELD(query_string),
     FIELD(client),       FIELD(server),  FIELD(content_length), FIELD(num_params), FIELD(cancelled),
     FIELD(lost),         FIELD(started), FIELD(done),           {"state", get_state, set_state, NULL, NULL},
-    FIELD(file_taken),
+    FIELD(file_taken),   FIELD(raw_root),
     FIELD(websocket),    FIELD(close_reason),    FIELD(waiting),        FIELD(ended),
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -161,7 +161,7 @@ class Version:
     def _answer_unmatched(self, x: AsgiExchange, match: Match) -> None:
         """What the engine answers to requests that match no route."""
         if match.status == 307:
-            x.respond(307, 0, pack_fields([(b"location", toggled(cast(Exchange, x)))]), b"")
+            x.respond(307, 0, pack_fields([(b"location", toggled(cast(Exchange, x), x.raw_root))]), b"")
         elif match.status == 405:
             _refuse(x, 405, "Method Not Allowed", (b"allow", ", ".join(match.allow).encode()))
         elif match.status == 400:

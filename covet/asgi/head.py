@@ -8,7 +8,7 @@ from covet.asgi.texts import (
     address_of,
     length_of,
     query_pairs,
-    raw_path_of,
+    raw_paths_of,
     to_bool,
     to_float,
     to_int,
@@ -28,8 +28,8 @@ class ScopeHead:
     """
 
     __slots__ = (
-        "_fields", "_query", "_scope", "content_length", "method", "params", "raw_path", "root_path", "route",
-        "verdict",
+        "_fields", "_query", "_scope", "content_length", "method", "params", "raw_path", "raw_root", "root_path",
+        "route", "verdict",
     )  # fmt: skip
 
     def __init__(self, scope: Mapping[str, Any]) -> None:
@@ -38,7 +38,7 @@ class ScopeHead:
         self.params: tuple[str, ...] = ()
         self.method: str = scope.get("method", "GET")  # a WebSocket handshake is a GET
         self.root_path: str = scope.get("root_path", "").rstrip("/")
-        self.raw_path = raw_path_of(scope, self.root_path)
+        self.raw_root, self.raw_path = raw_paths_of(scope, self.root_path)
         self.content_length = length_of(scope.get("headers", ()))
         self._fields: list[tuple[bytes, bytes]] | None = None
         self._query: list[tuple[str, str]] | None = None

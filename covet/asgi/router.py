@@ -150,7 +150,7 @@ class Router:
         return Match(405, allow=tuple(sorted(offered))) if offered else Match(404)
 
     def _matches_toggled(self, path: bytes, method: str) -> bool:
-        if len(path) < 2 or not path.startswith(b"/"):
+        if path and (len(path) < 2 or not path.startswith(b"/")):
             return False
         toggled = path[:-1] if path.endswith(b"/") else path + b"/"
         return self._walk(toggled, method).status != 404

@@ -17,8 +17,8 @@ BOOLS = {
 Pairs = list[tuple[bytes, bytes]]
 
 
-def raw_path_of(scope: Mapping[str, Any], root_path: str) -> bytes:
-    """The path below `root_path`, percent-encoded.
+def raw_paths_of(scope: Mapping[str, Any], root_path: str) -> tuple[bytes, bytes]:
+    """`root_path`, if the path begins with it, and the path below it, percent-encoded.
 
     By the specification `path` begins with `root_path`; some servers leave it out, here or in `raw_path`.
     """
@@ -27,15 +27,15 @@ def raw_path_of(scope: Mapping[str, Any], root_path: str) -> bytes:
     if raw and not root_path:
         raw = raw.partition(b"?")[0]
         # Middleware often changes the path alone.
-        return raw if raw == path.encode() or unquote(raw.decode("latin-1")) == path else _quoted(path)
+        return b"", raw if raw == path.encode() or unquote(raw.decode("latin-1")) == path else _quoted(path)
     raw = (raw or _quoted(path)).partition(b"?")[0]
     if not root_path or not (path == root_path or path.startswith(root_path + "/")):
-        return raw
-    below = path[len(root_path) :] or "/"
-    for candidate in (raw[len(quote(root_path)) :], raw):
+        return b"", raw
+    root, below = quote(root_path).encode(), path[len(root_path) :]
+    for candidate in (raw[len(root) :], raw):
         if unquote(candidate.decode("latin-1")) == below:
-            return candidate
-    return quote(below).encode()
+            return root, candidate
+    return root, quote(below).encode()
 
 
 def _quoted(path: str) -> bytes:

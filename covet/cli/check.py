@@ -87,6 +87,6 @@ def hidden_routes(routes: Sequence["Route"]) -> Iterator[str]:
             first = seen.setdefault((method, route.shape), route)
             if first is not route:
                 yield (
-                    f"{method} {route.path} ({handler_name(route)}) is never reached: "
+                    f"{method} {route.pattern} ({handler_name(route)}) is never reached: "
                     f"{first.path} ({handler_name(first)}) comes before it"
                 )

@@ -46,7 +46,7 @@ def routes(context: click.Context, /, app: str | None, as_json: bool, **values: 
 
 def describe(route: "Route") -> dict[str, Any]:
     """What is printed of a route."""
-    return {"methods": list(route.methods), "path": route.path, "name": route.name, "handler": handler_name(route)}
+    return {"methods": list(route.methods), "path": route.pattern, "name": route.name, "handler": handler_name(route)}
 
 
 def handler_name(route: "Route") -> str:

@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 from covet.core import Exchange
+from covet.urls import netloc_of
 
 logger = logging.getLogger("covet.error")
 
@@ -83,11 +84,13 @@ def came_from_disconnect(error: BaseException | None) -> bool:
     return error is not None
 
 
-def toggled(x: Exchange, root_path: str = "") -> bytes:
-    """The address of a request with the last slash of its path added or taken away."""
-    host = x.host
-    if not host and x.server is not None:
-        host = f"{x.server[0]}:{x.server[1]}"
+def toggled(x: Exchange, front: bytes = b"") -> bytes:
+    """The address of a request with the last slash of its path added or taken away.
+
+    Args:
+        x: the exchange.
+        front: what is to be put before its path.
+    """
     path = x.raw_path[:-1] if x.raw_path.endswith(b"/") else x.raw_path + b"/"
     query = b"?" + x.query_string if x.query_string else b""
-    return f"{x.scheme}://{host}{getattr(x, 'root_path', root_path)}".encode("latin-1") + path + query
+    return f"{x.scheme}://{netloc_of(x, x.scheme)}".encode("latin-1") + front + path + query

@@ -62,34 +62,37 @@ class AsgiApplication:
         return asgi_calls(self._app, self._root_path, state)
 
 
-def asgi_calls(app: AsgiApp, root_path: str, state: Mapping[str, Any]) -> Calls:
+def asgi_calls(app: AsgiApp, root_path: str, state: Mapping[str, Any], front: str | None = None) -> Calls:
     """What answers the requests of an ASGI application.
 
     Args:
         app: the application.
         root_path: where it is mounted.
         state: what its lifespan gave.
+        front: what is to be put before paths; `root_path` if it is None.
     """
-    return Calls([(_call_of(app, root_path, state), 200, False)], encode, returned, _failed)
+    front = root_path if front is None else front
+    return Calls([(_call_of(app, root_path, state, (front, front.encode())), 200, False)], encode, returned, _failed)
 
 
-def _call_of(app: AsgiApp, root_path: str, state: Mapping[str, Any]) -> Callable[[Exchange], Any]:
+def _call_of(
+    app: AsgiApp, root_path: str, state: Mapping[str, Any], front: tuple[str, bytes]
+) -> Callable[[Exchange], Any]:
     template: dict[str, Any] = {"type": "http", "asgi": None, "root_path": root_path, "state": None, "extensions": None}
-    prefix = root_path.encode()
+    before, raw_before = front
 
     def call(x: Exchange) -> Any:
         if x.websocket:
             from covet.interfaces.asgi_socket import run, socket_scope
 
-            return run(app, x, socket_scope(x, root_path, state))
+            return run(app, x, socket_scope(x, root_path, state, front))
         scope = x.scope(template)
         # Applications write into a scope, so nothing in it is shared between requests.
         scope["asgi"] = {"version": "3.0", "spec_version": "2.4"}
         scope["state"] = dict(state)
         scope["extensions"] = {"http.response.pathsend": {}}
-        if prefix:
-            scope["path"] = root_path + scope["path"]
-            scope["raw_path"] = prefix + scope["raw_path"]
+        if before:
+            scope["path"], scope["raw_path"] = before + scope["path"], raw_before + scope["raw_path"]
         cycle = Cycle(x)
         result = app(scope, cycle.receive, cycle.send)
         # What is no plain coroutine cannot be driven by the runner itself.

@@ -21,13 +21,14 @@ NORMAL, INTERNAL, RESTART = 1000, 1011, 1012
 OPENING, OPEN, DENYING, OVER = range(4)
 
 
-def socket_scope(x: Exchange, root_path: str, state: Mapping[str, Any]) -> dict[str, Any]:
+def socket_scope(x: Exchange, root_path: str, state: Mapping[str, Any], front: tuple[str, bytes]) -> dict[str, Any]:
     """The scope of a WebSocket.
 
     Args:
         x: its exchange.
         root_path: where the application is mounted.
         state: what the lifespan gave.
+        front: what is to be put before its path, and before its raw one.
     """
     scope = x.scope({"type": "websocket", "asgi": None, "root_path": root_path, "state": None, "extensions": None})
     del scope["method"]
@@ -36,9 +37,8 @@ def socket_scope(x: Exchange, root_path: str, state: Mapping[str, Any]) -> dict[
     scope["extensions"] = {DENIAL: {}}
     offers = [value.decode("latin-1") for name, value in scope["headers"] if name == b"sec-websocket-protocol"]
     scope["subprotocols"] = [name for name in (part.strip() for part in ",".join(offers).split(",")) if name]
-    if root_path:
-        scope["path"] = root_path + scope["path"]
-        scope["raw_path"] = root_path.encode() + scope["raw_path"]
+    if front[0]:
+        scope["path"], scope["raw_path"] = front[0] + scope["path"], front[1] + scope["raw_path"]
     return scope
 
 

@@ -30,6 +30,7 @@ class CovetApplication:
 
     def __init__(self, app: "CovetPy", root_path: str = "", threads: int | None = None) -> None:
         self.app = app
+        self._front = root_path  # which the proxy has taken off
         self._root_path = root_path or app.root_path
         self._threads = threads
         self.figures = app.figures
@@ -56,6 +57,7 @@ class CovetApplication:
                 self.app.answers_unmatched or bool(placement) or any(route.last_resort for route in self.app.routes)
             ),
             "forward_redirects": bool(placement),
+            "own_root_path": "" if self._front else self.app.root_path.rstrip("/"),
             "routes": [
                 route.engine(number, forward=bool(placement or route.middleware))
                 for number, route in enumerate(self.app.routes, 1)
@@ -80,9 +82,10 @@ class CovetApplication:
         if asgi is not None:
             from covet.interfaces.asgi import asgi_calls
 
-            return self._identified(asgi_calls(asgi, self._root_path, state))
+            return self._identified(asgi_calls(asgi, self._root_path, state, self._front))
         routes = tuple(self.app.routes)
         context = Context(self.app, param_names(routes), state, self._root_path)
+        context.front = self._front
         context.id_field = self._placement.id_field
         return self._identified(calls_of(routes, context, settings, self._placement))
 

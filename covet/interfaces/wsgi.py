@@ -104,7 +104,7 @@ def environ_of(x: Exchange) -> dict[str, Any]:
         "QUERY_STRING": x.query_string.decode("latin-1"),
         "RAW_URI": target,
         "REQUEST_URI": target,
-        "SERVER_NAME": name or "localhost",
+        "SERVER_NAME": name,
         "SERVER_PORT": str(port),
         "SERVER_PROTOCOL": f"HTTP/{x.http_version}",
         "wsgi.url_scheme": x.scheme,

@@ -245,7 +245,7 @@ class Unmatched:
     def __call__(self, x: Exchange) -> Any:
         if x.verdict == 307:
             response = Response(None, 307)
-            response.raw_headers.append((b"location", toggled(x, self._context.root_path)))
+            response.raw_headers.append((b"location", toggled(x, self._context.front_of(x)[1])))
             return response
         if x.method == "OPTIONS" and x.target == b"*":
             return Response(None, 204, {"allow": ", ".join(all_methods(self._routes))})

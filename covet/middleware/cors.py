@@ -102,7 +102,7 @@ class CORSMiddleware(HeadMiddleware):
             return True
         return origin in self.allow_origins
 
-    def refuse(self, head: Head, root_path: str) -> Response | None:
+    def refuse(self, head: Head, front: bytes) -> Response | None:
         """Answers preflight requests."""
         if head.method != "OPTIONS":
             return None

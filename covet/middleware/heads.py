@@ -1,12 +1,12 @@
 """Middleware that reads a request's head, and refuses the request or changes the response's header fields."""
 
-from typing import Any
+from typing import Any, cast
 
 from covet.asgi.head import ScopeHead
 from covet.core import Exchange
 from covet.datastructures import MutableHeaders
 from covet.middleware.base import AsgiApp, Layer, Receive, RequestResponseEndpoint, Scope, Send
-from covet.requests import Request
+from covet.requests import EngineRequest, Request
 from covet.responses import Response
 
 Head = Exchange | ScopeHead
@@ -23,12 +23,12 @@ class HeadMiddleware(Layer):
     def __init__(self, app: AsgiApp) -> None:
         self.app = app
 
-    def refuse(self, head: Head, root_path: str) -> Response | None:
+    def refuse(self, head: Head, front: bytes) -> Response | None:
         """The answer to a request that does not get through, or None.
 
         Args:
             head: the request.
-            root_path: where the application is mounted.
+            front: what is to be put before its path, for addresses.
         """
         return None
 
@@ -38,7 +38,7 @@ class HeadMiddleware(Layer):
     async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
         """Answers a request with what is inside; see the class."""
         head = request.exchange
-        response = self.refuse(head, request.root_path)
+        response = self.refuse(head, cast(EngineRequest, request).raw_front)
         if response is None:
             response = await call_next(request)
             self.decorate(head, response.headers)
@@ -50,7 +50,7 @@ class HeadMiddleware(Layer):
             await self.app(scope, receive, send)
             return
         head = ScopeHead(scope)
-        response = self.refuse(head, head.root_path)
+        response = self.refuse(head, head.raw_root)
         if response is not None:
             await response(scope, receive, send)
             return

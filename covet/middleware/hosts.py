@@ -49,17 +49,17 @@ def reached(head: Head) -> Host | None:
     if host is not None and (host.port is None or int(host.port) <= 65535):
         return host
     server = head.server
-    if server is None or not server[0]:  # the engine knows the port alone
+    if server is None:
         return None
     name, port = server
     name = f"[{name}]" if ":" in name and not name.startswith("[") else name
     return Host(name, None if port == DEFAULT_PORTS.get(head.scheme) else str(port))
 
 
-def redirection(head: Head, root_path: str, scheme: str, netloc: str) -> Response:
+def redirection(head: Head, front: bytes, scheme: str, netloc: str) -> Response:
     """Sends the client to the same path and query at another address."""
     query = head.query_string
-    target = f"{scheme}://{netloc}{root_path}".encode() + head.raw_path + (b"?" + query if query else b"")
+    target = f"{scheme}://{netloc}".encode() + front + head.raw_path + (b"?" + query if query else b"")
     return Response(b"", 307, {"location": quote(target, safe=":/%#?=@[]!$&'()*+,;")})
 
 

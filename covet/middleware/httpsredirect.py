@@ -21,7 +21,7 @@ class HTTPSRedirectMiddleware(HeadMiddleware):
     def for_engine(self) -> dict[str, Any] | None:
         return {"kind": "https_redirect"} if type(self) is HTTPSRedirectMiddleware else None
 
-    def refuse(self, head: Head, root_path: str) -> Response | None:
+    def refuse(self, head: Head, front: bytes) -> Response | None:
         """Lets what is secure through."""
         scheme = SECURE.get(head.scheme)
         if scheme is None:
@@ -30,4 +30,4 @@ class HTTPSRedirectMiddleware(HeadMiddleware):
         if host is None:
             return invalid_host()
         netloc = host.name.lower() if host.port is not None and int(host.port) in (80, 443) else host.netloc
-        return redirection(head, root_path, scheme, netloc)
+        return redirection(head, front, scheme, netloc)

@@ -146,7 +146,7 @@ class PrometheusMiddleware(Layer):
 def _path_of(request: Request) -> str:
     x = request.exchange
     number = x.route or (last_resorts(request.app.routes)(x.path) if x.verdict == 404 else 0)
-    return request.app.routes[number - 1].path if number else OTHER
+    return request.app.routes[number - 1].pattern if number else OTHER
 
 
 # ---- telling -----------------------------------------------------------------------

@@ -41,7 +41,7 @@ def layered(layers: Sequence[Middleware], call: Call, context: "Context") -> Cal
     async def through(x: Exchange) -> None:
         match = (x.route, tuple(x.path_str(i) for i in range(x.num_params)))
         if isinstance(x, Exchange):
-            scope = socket_scope(x, context.root_path, context.new_state())
+            scope = socket_scope(x, context.root_path, context.new_state(), context.front_of(x))
             scope[MATCH] = match
             await run(app, x, scope)
         else:

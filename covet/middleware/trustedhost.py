@@ -38,7 +38,7 @@ class TrustedHostMiddleware(HeadMiddleware):
             return None
         return {"kind": "trusted_host", "hosts": self.allowed_hosts, "www_redirect": self.www_redirect}
 
-    def refuse(self, head: Head, root_path: str) -> Response | None:
+    def refuse(self, head: Head, front: bytes) -> Response | None:
         """Lets requests for allowed hosts through."""
         if self.allow_any:
             return None
@@ -51,5 +51,5 @@ class TrustedHostMiddleware(HeadMiddleware):
                 return None
         at = reached(head)
         if self.www_redirect and "www." + name in self.allowed_hosts and at is not None:
-            return redirection(head, root_path, head.scheme, "www." + at.netloc)
+            return redirection(head, front, head.scheme, "www." + at.netloc)
         return invalid_host()

@@ -12,7 +12,7 @@ from covet.supervisor.errors import StartFailed, WorkerFailed
 logger = logging.getLogger("covet.error")
 
 # What belongs to a table; all other settings hold from the engine's start to its end.
-TABLE_KEYS = frozenset({"routes", "forward_unmatched", "redirect_slashes"})
+TABLE_KEYS = frozenset({"routes", "forward_unmatched", "own_root_path", "redirect_slashes"})
 
 REFUSED = "A worker has other routes than the first one and is refused (SIGHUP replaces all of them)"
 

@@ -18,7 +18,7 @@ func (l *loop) logRequest(c *netio.Conn, reply *exchange.Response, head bool) {
 	}
 	e := &l.access.entry
 	e.View = bridge.View{
-		Head: r.Head, Verb: r.Verb, Target: r.Target, Path: r.Path, Query: r.Query,
+		Head: r.Head, Verb: r.Verb, Target: r.Target, Path: r.WholePath(), Query: r.Query,
 		Fields: r.Fields(), Minor: r.Minor, Secure: l.origin.secure, Peer: l.peer(c),
 	}
 	e.status, e.reply, e.sent = int(reply.Status), reply, 0

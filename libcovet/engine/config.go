@@ -39,7 +39,8 @@ type Config struct {
 	ConnectionPoolSize int              `json:"connection_pool_size"`
 	MaxBodyBytes       int64            `json:"max_body_bytes"`
 	RedirectSlashes    bool             `json:"redirect_slashes"`
-	RootPath           string           `json:"root_path"`
+	RootPath           string           `json:"root_path"`     // the proxy has taken it away
+	OwnRootPath        string           `json:"own_root_path"` // taken off paths that begin with it, if that is one
 	ForwardUnmatched   bool             `json:"forward_unmatched"`
 	ForwardRedirects   bool             `json:"forward_redirects"`
 	ForwardSockets     bool             `json:"forward_sockets"` // workers answer WebSockets that no route matches

@@ -28,6 +28,9 @@ func (l *loop) dispatch(s *session, c *netio.Conn, p []byte, n int) int {
 	keepAlive := r.Has(exchange.KeepAlive) && !l.draining
 	l.findOrigin(s, c)
 	l.arrived = l.now
+	if l.routes.root != "" {
+		r.CutRoot(l.routes.root)
+	}
 	if s.waiting != 0 {
 		l.arrived, s.waiting = s.waiting, 0
 	}
@@ -38,7 +41,7 @@ func (l *loop) dispatch(s *session, c *netio.Conn, p []byte, n int) int {
 		l.endSession(s, c)
 		return n
 	}
-	if l.guarded = l.routes.guards != nil; l.guarded && !l.admit() {
+	if l.guarded = l.routes.guards != nil; l.guarded && !l.admit(c) {
 		l.guarded = false
 		l.begin(s, c, r, 0, &keepAlive)
 		l.response = l.reply.Response
@@ -131,7 +134,7 @@ func (l *loop) answerUnmatched(s *session, c *netio.Conn, keepAlive bool) {
 // redirect sends the client to the same path with its last slash toggled.
 func (l *loop) redirect(s *session, c *netio.Conn, keepAlive bool) {
 	r := &l.request
-	path := r.Path.Of(r.Head)
+	path := r.WholePath().Of(r.Head)
 	to := []byte("http://")
 	if l.origin.secure {
 		to = []byte("https://")
@@ -227,7 +230,7 @@ func wholeBody(r *exchange.Request, rest []byte) int {
 func (l *loop) fill(id bridge.ID, slot *bridge.Slot, c *netio.Conn, rest []byte, inline int, kind uint8) bool {
 	r, m := &l.request, &l.match
 	q := bridge.Request{
-		Request: r, Route: uint32(m.Route), Verdict: m.Status, Peer: l.peer(c), Local: c.Local().Port(), Kind: kind,
+		Request: r, Route: uint32(m.Route), Verdict: m.Status, Peer: l.peer(c), Local: c.Local(), Kind: kind,
 	}
 	if m.Status == 0 {
 		q.Params = m.Params[:m.NumParams]

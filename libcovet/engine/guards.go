@@ -11,9 +11,10 @@ import (
 
 // admit asks the guards about the present request. If it goes no further,
 // l.reply has the response.
-func (l *loop) admit() bool {
+func (l *loop) admit(c *netio.Conn) bool {
 	l.question = guard.Question{
 		Request: &l.request, Room: &l.head, Secure: l.origin.secure, RootPath: l.engine.config.RootPath, Now: l.now,
+		Conn: c,
 	}
 	return l.routes.guards.Admit(&l.question, &l.ticket, &l.reply)
 }

@@ -25,6 +25,7 @@ type routes struct {
 	guards           *guard.Chain // nil if there are none
 	sockets          *route.Table // of WebSockets; nil if the application has none
 	forwardSockets   bool         // 404
+	root             string       // what is taken off paths that begin with it
 }
 
 // methodSocket is how configurations name the method of WebSocket routes.
@@ -38,8 +39,8 @@ func newRoutes(version uint32, c *Config) (*routes, error) {
 	}
 	r := &routes{
 		version: version, forwardUnmatched: c.ForwardUnmatched, forwardRedirects: c.ForwardRedirects,
-		forwardSockets: c.ForwardSockets,
-		constantOf:     make([]int32, most+1), once: make([]bool, most+1),
+		forwardSockets: c.ForwardSockets, root: c.OwnRootPath,
+		constantOf: make([]int32, most+1), once: make([]bool, most+1),
 	}
 	for i := range r.constantOf {
 		r.constantOf[i] = -1

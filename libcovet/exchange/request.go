@@ -30,14 +30,59 @@ type Request struct {
 	Minor      uint8 // HTTP/1.Minor; 0 for the other protocols
 	Proto      Proto
 	Flags      Flags
-	Verb       Span  // the method as received
-	Target     Span  // the request target as received
-	Path       Span  // the path of the target, still percent-encoded
-	Query      Span  // what follows '?', without it
-	Host       Span  // Host field or :authority
-	Length     int64 // Content-Length in bytes; -1 if there is none
+	Verb       Span   // the method as received
+	Target     Span   // the request target as received
+	Path       Span   // the path of the target, still percent-encoded, without the application's root path
+	Root       uint16 // how many bytes in front of Path are the root path that was taken off it
+	Query      Span   // what follows '?', without it
+	Host       Span   // Host field or :authority
+	Length     int64  // Content-Length in bytes; -1 if there is none
 	NumHeaders int
 	Headers    [MaxHeaders]Header
+}
+
+// WholePath is the path of the target with the application's root path.
+func (r *Request) WholePath() Span { return Span{r.Path.Off - r.Root, r.Path.Len + r.Root} }
+
+// CutRoot takes the application's root path off the front of the path, if it
+// is there as whole segments. It may be percent-encoded, but for its slashes.
+func (r *Request) CutRoot(root string) {
+	n := rootIn(r.Path.Of(r.Head), root)
+	r.Root = uint16(n)
+	r.Path = Span{r.Path.Off + uint16(n), r.Path.Len - uint16(n)}
+}
+
+// rootIn is the length of root at the front of a path; 0 if it is not there.
+func rootIn(path []byte, root string) int {
+	at := 0
+	for i := range len(root) {
+		if at == len(path) {
+			return 0
+		}
+		b, n := path[at], 1
+		if b == '%' && at+2 < len(path) {
+			b, n = hexDigit(path[at+1])<<4|hexDigit(path[at+2]), 3
+			if b == '/' {
+				return 0
+			}
+		}
+		if b != root[i] {
+			return 0
+		}
+		at += n
+	}
+	if at < len(path) && path[at] != '/' {
+		return 0
+	}
+	return at
+}
+
+// hexDigit is the value of a hexadecimal digit.
+func hexDigit(b byte) byte {
+	if b <= '9' {
+		return b - '0'
+	}
+	return b&^0x20 - 'A' + 10
 }
 
 // Fields returns the field lines in the order received.

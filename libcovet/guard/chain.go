@@ -5,6 +5,7 @@ package guard
 
 import (
 	"fmt"
+	"net/netip"
 
 	"github.com/covetpy/covetpy/libcovet/coding"
 	"github.com/covetpy/covetpy/libcovet/exchange"
@@ -55,7 +56,11 @@ type Question struct {
 	Secure   bool    // it came by https
 	RootPath string  // where the application is mounted
 	Now      int64   // nanoseconds
+	Conn     Local
 }
+
+// Local tells where a connection has arrived; the address is invalid for a unix socket.
+type Local interface{ Local() netip.AddrPort }
 
 // field returns the first value of the field with this name, in lower case.
 func (q *Question) field(name string) (value []byte, ok bool) {

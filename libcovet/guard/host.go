@@ -34,10 +34,24 @@ func hostOf(q *Question) (name, port []byte, ok bool) {
 	return found[1], found[3], true
 }
 
+// localOf returns the address that the client has connected to, as a Host
+// field names one; ok is false for a unix socket.
+func localOf(q *Question) (name, port []byte, ok bool) {
+	local := q.Conn.Local()
+	if !local.IsValid() {
+		return nil, nil, false
+	}
+	text := local.Addr().String()
+	if local.Addr().Is6() {
+		text = "[" + text + "]"
+	}
+	return []byte(text), strconv.AppendUint(nil, uint64(local.Port()), 10), true
+}
+
 // redirect sends the client to the same path and query at another address.
 func redirect(q *Question, r *Reply, scheme, netloc string) {
 	to := append(append([]byte(scheme), "://"...), netloc...)
-	to = append(append(to, q.RootPath...), q.Path.Of(q.Head)...)
+	to = append(append(to, q.RootPath...), q.WholePath().Of(q.Head)...)
 	if query := q.Query.Of(q.Head); len(query) > 0 {
 		to = append(append(to, '?'), query...)
 	}
@@ -137,6 +151,9 @@ func (httpsRedirect) refuse(q *Question, _ *Ticket, r *Reply) bool {
 		return false
 	}
 	name, port, ok := hostOf(q)
+	if !ok {
+		name, port, ok = localOf(q)
+	}
 	if !ok {
 		r.plain(400, "Invalid host header")
 		return true

@@ -153,10 +153,10 @@ func (m *Match) locate(off uint16, escaped bool) {
 // matchesToggled reports whether any method is served on the path with its
 // trailing slash added or taken away.
 func (t *Table) matchesToggled(p []byte, m *Match) bool {
-	if len(p) < 2 || p[0] != '/' {
+	if len(p) > 0 && (len(p) < 2 || p[0] != '/') {
 		return false
 	}
-	if p[len(p)-1] == '/' {
+	if len(p) > 0 && p[len(p)-1] == '/' {
 		p = p[:len(p)-1]
 	} else {
 		m.decoded = append(append(m.decoded[:0], p...), '/')

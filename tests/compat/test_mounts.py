@@ -110,3 +110,18 @@ def test_websockets(middleware: bool, hosts: bool, path: str) -> None:
             told.append(socket.receive_json())
     theirs, ours = told
     assert ours == theirs
+
+
+def test_mounts_tell_their_paths_as_starlettes(tmp_path: Path) -> None:
+    def paths(package: str) -> list[Any]:
+        f = framework(package)
+        app, router = f.FastAPI(openapi_url=None), f.APIRouter()
+        app.mount("/static", f.StaticFiles(directory=tmp_path), name="static")
+        app.mount("/t/{tenant}/", f.FastAPI())
+        router.mount("/below", f.FastAPI())
+        app.mount("/router", router)
+        app.mount("", f.FastAPI())
+        return [(route.path, route.name or "", route.path_format) for route in app.routes]
+
+    assert paths("covet") == paths("fastapi")
+    assert ("/static", "static", "/static/{path}") in paths("covet")

@@ -57,7 +57,7 @@ def test_scope() -> None:
             "query_string": b"a=1&b=%20",
             "root_path": "/api",
             "headers": [(b"host", b"h:81"), (b"x-a", b"1"), (b"x-a", b"2"), (b"connection", b"close")],
-            "server": ("h", port),
+            "server": ("127.0.0.1", port),
             "state": {},
             "extensions": {"http.response.pathsend": {}},
         }

@@ -49,7 +49,7 @@ def test_environ() -> None:
             "QUERY_STRING": "a=%20",
             "RAW_URI": "/caf%C3%A9%2Fx?a=%20",
             "REQUEST_URI": "/caf%C3%A9%2Fx?a=%20",
-            "SERVER_NAME": "h",
+            "SERVER_NAME": "127.0.0.1",
             "SERVER_PORT": port,
             "SERVER_PROTOCOL": "HTTP/1.1",
             "SERVER_SOFTWARE": "covet",

@@ -28,7 +28,8 @@ typedef struct {
     uint16_t verdict;
     uint8_t method, minor, flags, num_fields, num_params, proto;
     uint8_t peer[16];
-    uint16_t peer_port, local_port;
+    uint16_t peer_port, local_port, root_len;
+    uint8_t local_family, local[16];
     int64_t content_length;
     uint16_t spans[10]; /* verb, target, path, query, host */
     const uint8_t *head;
@@ -210,6 +211,8 @@ covet_id engine_post(engine *e, const request *r) {
     s->request_flags = r->flags, s->num_fields = r->num_fields, s->num_params = r->num_params;
     s->content_length = r->content_length, s->peer_port = r->peer_port, s->local_port = r->local_port;
     memcpy(s->peer, r->peer, 16);
+    s->local_family = r->local_family, s->root_len = r->root_len;
+    memcpy(s->local, r->local, 16);
     memcpy(&s->verb, r->spans, sizeof r->spans);
     s->head_len = r->head_len;
     s->fields_off = (r->head_len + 7) & ~7u;

@@ -41,6 +41,9 @@ class _Request(ctypes.Structure):
         ("peer", ctypes.c_uint8 * 16),
         ("peer_port", ctypes.c_uint16),
         ("local_port", ctypes.c_uint16),
+        ("root_len", ctypes.c_uint16),
+        ("local_family", ctypes.c_uint8),
+        ("local", ctypes.c_uint8 * 16),
         ("content_length", ctypes.c_int64),
         ("spans", ctypes.c_uint16 * 10),
         ("head", ctypes.c_char_p),
@@ -102,6 +105,9 @@ def request(
     verdict: int = 0,
     flags: int = 0,
     peer: bytes = b"\x7f\0\0\1",
+    family: int = 4,
+    local: bytes = b"\x0a\0\0\1",
+    root: int = 0,
 ) -> _Request:
     """What the engine would post for a request.
 
@@ -109,6 +115,9 @@ def request(
         params: texts of the path's parameters; each must occur in the path.
         body: a body that comes with the head; None if there is none or it is given later.
         length: the Content-Length; by default that of `body`.
+        family: of the address that the client has connected to: 4, 6, or 0 for a Unix socket.
+        local: that address.
+        root: how much of the path was taken off its front.
     """
     target = path + (b"?" + query if query else b"")
     head = method.encode() + b" " + target + b" HTTP/1.1\r\n"
@@ -130,9 +139,10 @@ def request(
     r.num_fields, r.num_params = len(fields), len(params)
     r.peer[: len(peer)] = list(peer)
     r.peer_port, r.local_port = 5000, 80
+    r.local_family, r.local[: len(local)], r.root_len = family, list(local), root
     r.content_length = length if length is not None else len(body) if body is not None else -1
     query_at = at_path + len(path) + 1 if query else 0
-    spans = (0, len(method), at_path, len(target), at_path, len(path), query_at, len(query), *host)
+    spans = (0, len(method), at_path, len(target), at_path + root, len(path) - root, query_at, len(query), *host)
     r.spans[:] = list(spans)
     r.head, r.head_len = head, len(head)
     r.fields = (ctypes.c_uint16 * max(1, len(places)))(*places)

@@ -27,7 +27,7 @@ def test_scope(lib: ctypes.CDLL) -> None:
         "raw_path": b"/a%20b",
         "query_string": b"q=1",
         "client": ("127.0.0.1", 5000),
-        "server": ("test", 80),
+        "server": ("10.0.0.1", 80),
         "headers": [(b"host", b"test:80"), (b"x-one", b"1"), (b"x-one", b"2")],
     }
     assert template == {"type": "http", "path": "replaced"}

@@ -42,23 +42,36 @@ def test_fields_of_a_request(lib: ctypes.CDLL) -> None:
     assert dict(zip(names, seen, strict=True)) == {
         "route": 1, "verdict": 0, "method": "GET", "scheme": "http", "http_version": "1.1",
         "target": b"/a%20b?q=1", "raw_path": b"/a%20b", "path": "/a b", "query_string": b"q=1",
-        "host": "test:80", "client": ("127.0.0.1", 5000), "server": ("test", 80), "content_length": -1,
+        "host": "test:80", "client": ("127.0.0.1", 5000), "server": ("10.0.0.1", 80), "content_length": -1,
         "num_params": 0, "cancelled": False, "lost": False, "started": False, "done": False, "state": None,
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("host", [b"", b"a", b"[::1]:8"])
 @pytest.mark.parametrize(
-    ("host", "server"),
-    [(b"", ""), (b"a", "a"), (b"a:8", "a"), (b"[::1]:8", "::1"), (b"[::1]", "::1"), (b"1.2.3.4:80", "1.2.3.4")],
+    ("family", "local", "server"),
+    [(4, b"\x0a\0\0\1", ("10.0.0.1", 80)), (6, bytes(15) + b"\1", ("::1", 80)), (0, b"", None)],
 )
-def test_server_name(lib: ctypes.CDLL, host: bytes, server: str) -> None:
-    assert ask(lib, lambda x: x.server, fields=[(b"host", host)]) == (server, 80)
+def test_the_server_is_where_the_client_has_connected(
+    lib: ctypes.CDLL, host: bytes, family: int, local: bytes, server: Any
+) -> None:
+    assert ask(lib, lambda x: x.server, fields=[(b"host", host)], family=family, local=local) == server
+
+
+def test_what_was_taken_off_the_path(lib: ctypes.CDLL) -> None:
+    assert ask(lib, lambda x: (x.raw_root, x.raw_path, x.path), path=b"/%61pi/a%20b", root=6) == (
+        b"/%61pi",
+        b"/a%20b",
+        "/a b",
+    )
+    assert ask(lib, lambda x: (x.raw_root, x.raw_path), path=b"/api", root=4) == (b"/api", b"")
+    assert ask(lib, lambda x: (x.raw_root, x.raw_path), path=b"/api") == (b"", b"/api")
 
 
 def test_tls_ipv6_unix_and_other_methods(lib: ctypes.CDLL) -> None:
     assert ask(lib, lambda x: x.scheme, flags=e.TLS) == "https"
     assert ask(lib, lambda x: x.client, flags=e.IPV6, peer=bytes(15) + b"\1") == ("::1", 5000)
-    assert ask(lib, lambda x: (x.client, x.server), flags=e.UNIX) == (None, None)
+    assert ask(lib, lambda x: x.client, flags=e.UNIX) is None
     for method in ("HEAD", "DELETE", "CONNECT", "PURGE"):
         assert ask(lib, lambda x: x.method, method=method) == method
 

@@ -43,6 +43,7 @@ class FakeExchange:
     ) -> None:
         self.route, self.verdict, self.method, self.scheme, self.http_version = route, verdict, method, "http", "1.1"
         self.raw_path, self.path = path.encode("latin-1"), unquote(path)
+        self.raw_root = b""
         self.query_string = query.encode("latin-1")
         self.host = dict(headers).get(b"host", b"").decode("latin-1")
         self.client: tuple[str, int] | None = ("127.0.0.1", 5000)

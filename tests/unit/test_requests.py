@@ -40,8 +40,16 @@ def test_fields() -> None:
 
 
 def test_the_path_of_a_proxy_is_part_of_addresses() -> None:
-    request = Context("the app", {}, {}, "/api").request_of(FakeExchange("/items"))  # type: ignore[arg-type]
+    context = Context("the app", {}, {}, "/api")  # type: ignore[arg-type]
+    request = context.request_of(FakeExchange("/items"))  # type: ignore[arg-type]
+    assert (str(request.url), str(request.base_url)) == ("http://test:80/items", "http://test:80/api/")
+    context.front = "/api"
+    request = context.request_of(FakeExchange("/items"))  # type: ignore[arg-type]
     assert (str(request.url), str(request.base_url)) == ("http://test:80/api/items", "http://test:80/api/")
+    context.front, x = "", FakeExchange("/items")
+    x.raw_root = b"/%61pi"
+    request = context.request_of(x)  # type: ignore[arg-type]
+    assert str(request.url) == "http://test:80/api/items"
 
 
 def test_without_host_the_servers_own_address_counts() -> None:

@@ -14,3 +14,8 @@ async def origin(request: Request) -> dict[str, object]:
         "port": None if client is None else client.port,
         "scheme": request.url.scheme,
     }
+
+
+@app.get("/server")
+async def server(request: Request) -> dict[str, object]:
+    return {"server": request.scope["server"], "url": str(request.url), "base": str(request.base_url)}
