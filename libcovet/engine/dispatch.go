@@ -66,6 +66,9 @@ func (l *loop) dispatch(s *session, c *netio.Conn, p []byte, n int) int {
 		}
 		return l.toWorker(s, c, p, n, keepAlive)
 	}
+	if m.Status == 307 && r.WholePath().Len == 0 {
+		m.Status = 404 // the target of a CONNECT has no path to which a slash could be added
+	}
 	if l.routes.forwards(m.Status) {
 		return l.toWorker(s, c, p, n, keepAlive)
 	}
